@@ -1,0 +1,2 @@
+//! Part of Tidegate.
+fn main() {}
