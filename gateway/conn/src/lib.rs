@@ -1,1 +1,41 @@
-//! Part of Tidegate.
+//! One connection from the network as a pure state machine: bytes in, bytes out, time as an argument.
+//!
+//! ```text
+//! receive(now, bytes) ─► TLS ─► HTTP/1.1 or HTTP/2 ─► next_event() ─► Event::Request
+//! transmit(out, cap)  ◄─ TLS ◄─ answers in order   ◄─ respond(exchange, answer)
+//! ```
+//!
+//! The shell that owns the socket does, each turn:
+//! 1. `receive` what was read (only while `wants_read`), or `receive_eof`;
+//! 2. `next_event` until it returns `None`, handing requests on;
+//! 3. `respond` for the answers that arrived, in any order, then `next_event` again (an answer may unblock input);
+//! 4. `transmit` while nothing of this connection is being written and `has_output`;
+//! 5. arm a timer at `timeout`, and call `handle_timeout` when it passes;
+//! 6. when `wants_shutdown`: shut the write side down once; when `is_closed`: close the socket and drop the `Conn`.
+//!
+//! Nothing here reads a clock, opens a socket or spawns a task. `h2` reads the clock itself to forget streams that
+//! were reset: that is the one exemption.
+
+mod answer;
+mod config;
+mod conn;
+mod counters;
+mod event;
+mod exchange;
+mod head;
+mod limits;
+mod refusal;
+mod time;
+mod tls;
+
+pub use answer::Answer;
+pub use config::{ConnConfig, Covers, Deadlines};
+pub use conn::{Conn, ConnState, Protocol};
+pub use counters::Counters;
+pub use event::{Event, Request};
+pub use exchange::ExchangeId;
+pub use head::{Fields, Head, Picked};
+pub use limits::Limits;
+pub use refusal::Refusal;
+pub use time::Nanos;
+pub use tls::{TlsConfig, set_tls_defaults};
