@@ -1,0 +1,106 @@
+//! A start: read the log, say what to repair, and where to go on.
+
+use crate::appender::AppenderConfig;
+use crate::chains::Chains;
+use crate::fault::WalkError;
+use crate::planted::Planted;
+use crate::position::{LogId, Position, SegmentNumber, StartNumber};
+use crate::source::SegmentSource;
+use crate::walk::{Record, Walked, walk};
+
+/// How to recover.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RecoveryOptions {
+    /// A number that the next segment must reach at least: the manifest's, for a log whose segments were all freed.
+    pub next_segment_min: SegmentNumber,
+    /// The planted fault, if any.
+    pub planted: Planted,
+}
+
+/// What the host does before the log is used: in this order, each done when it returns. Doing them again after a crash
+/// in between is harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryAction {
+    /// Make the segment read as zeros from `from` to its end: write zeros, or cut the file there.
+    Zero {
+        /// The segment.
+        segment: SegmentNumber,
+        /// A multiple of the block size.
+        from: u32,
+    },
+    /// Sync the segment's file: what was read may only have been in the page cache.
+    Sync {
+        /// The segment.
+        segment: SegmentNumber,
+    },
+    /// Take the file out of the log: rename it for recycling, or delete it; sync the directory.
+    Free {
+        /// The segment.
+        segment: SegmentNumber,
+    },
+}
+
+/// A recovered log.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    /// What was read.
+    pub walked: Walked,
+    /// What to do, in order, before anything of this log is answered, fed, checkpointed or appended to.
+    pub actions: Vec<RecoveryAction>,
+    /// The number of the next segment.
+    pub next_segment: SegmentNumber,
+}
+
+impl Recovered {
+    /// How to append to this log in the start `start`, once the actions are done.
+    pub fn appender_config(&self, log: LogId, start: StartNumber) -> AppenderConfig {
+        AppenderConfig {
+            next_segment: self.next_segment,
+            previous: self.walked.end.segment,
+            durable_upto: self.walked.end,
+            ..AppenderConfig::new(log, start)
+        }
+    }
+
+    /// The log's end.
+    pub fn end(&self) -> Position {
+        self.walked.end
+    }
+}
+
+/// Reads a log for a start. Every record goes to `visit`, those that a checkpoint covers too. After a bad record it
+/// searches on: anything valid behind it that says it was durable stops the start, else the rest is to be zeroed.
+pub fn recover<S: SegmentSource, V>(
+    source: &mut S,
+    log: LogId,
+    chains: &mut Chains,
+    options: RecoveryOptions,
+    visit: impl FnMut(Record<'_>) -> Result<(), V>,
+) -> Result<Recovered, WalkError<S::Error, V>> {
+    let walked = walk(source, log, chains, options.planted, visit)?;
+    let mut actions = Vec::new();
+    for segment in &walked.segments {
+        // Old segments too: a crash may have come before their zeroing was synced.
+        if segment.number == walked.end.segment {
+            actions.push(RecoveryAction::Zero {
+                segment: segment.number,
+                from: segment.end,
+            });
+        }
+        actions.push(RecoveryAction::Sync {
+            segment: segment.number,
+        });
+    }
+    actions.extend(
+        walked
+            .unused
+            .iter()
+            .map(|&segment| RecoveryAction::Free { segment }),
+    );
+    let next_segment = walked.largest.next().max(options.next_segment_min);
+    Ok(Recovered {
+        walked,
+        actions,
+        next_segment,
+    })
+}
