@@ -1,0 +1,60 @@
+//! Every bound of a shard, with its reason and what it costs.
+
+/// Bounds of one shard. At a bound the answer is a refusal; nothing that was promised is forgotten for room.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Order rows: open orders, and ended ones whose key is remembered. One hot SKU puts all orders of the day on one
+    /// shard, so this is the node's number, not a share of it; [`crate::Shard::allow_growth`] holds all shards of a
+    /// node to one budget.
+    pub orders_max: u32,
+    /// Units of an order line at most; keeps sums far from 2^64.
+    pub line_qty_max: u32,
+    /// SKUs.
+    pub skus_max: u32,
+    /// Buyers counted for limits, over all SKUs and groups.
+    pub buyers_max: u32,
+    /// Orders that gather holds at one time: the credits for cross-shard work.
+    pub gathering_max: u32,
+    /// Holds and tombstones for orders of other shards, together.
+    pub holds_max: u32,
+    /// Charges of one order: providers retry a payment a few times, not dozens of times.
+    pub charges_max: u8,
+    /// Remembered keys of stock changes.
+    pub changes_max: u32,
+    /// How long a key is remembered after its order ended, in ms, while there is room.
+    pub key_window_ms: u64,
+    /// How long it is remembered whatever the room, in ms.
+    pub key_window_min_ms: u64,
+    /// How long an attempt gathers, in ms. Two durable hops take about 1 ms; this only has to outlast a stall.
+    pub gather_ms: u64,
+    /// Grace of a closing order, in ms (DESIGN: 2 min).
+    pub closing_grace_ms: u64,
+    /// A payment is not started this close to the deadline, in ms, or within a quarter of a shorter hold time.
+    pub payment_margin_ms: u64,
+    /// First resend of an unacknowledged outcome, and first question of a participant, in ms; doubles up to 64 times that.
+    pub again_ms: u64,
+    /// How far ahead of the clock ids are leased, in ms. Renewed at half.
+    pub lease_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            orders_max: 4_000_000,
+            line_qty_max: 1_000_000,
+            skus_max: 100_000,
+            buyers_max: 4_000_000,
+            gathering_max: 16_384,
+            holds_max: 1_000_000,
+            charges_max: 16,
+            changes_max: 65_536,
+            key_window_ms: 24 * 3_600_000,
+            key_window_min_ms: 15 * 60_000,
+            gather_ms: 2_000,
+            closing_grace_ms: 120_000,
+            payment_margin_ms: 30_000,
+            again_ms: 1_000,
+            lease_ms: 5_000,
+        }
+    }
+}
