@@ -92,7 +92,9 @@ impl Bell {
 
     fn prepare(&self, level: u32) {
         self.signal.register();
-        self.state.store(level, Ordering::Relaxed);
+        // A swap, not a store: all changes of the flag are then one chain of read-modify-writes, which loom
+        // can check (it lets a ringer's swap read past a plain store), at a price only a sleeper pays.
+        self.state.swap(level, Ordering::AcqRel);
         // Orders the flag before the caller's last look at its queues; pairs with the fence in `ring`.
         fence(Ordering::SeqCst);
     }

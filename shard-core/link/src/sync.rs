@@ -9,7 +9,6 @@ pub(crate) use self::native::*;
 mod native {
     pub(crate) use std::sync::Arc;
     pub(crate) use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
-    pub(crate) use std::thread::{self, Thread};
 
     /// loom's closure-based cell, over std's.
     #[derive(Debug)]
@@ -35,5 +34,4 @@ mod model {
     pub(crate) use loom::cell::UnsafeCell;
     pub(crate) use loom::sync::Arc;
     pub(crate) use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
-    pub(crate) use loom::thread::{self, Thread};
 }

@@ -104,20 +104,19 @@ mod explored {
         model.check(move || {
             let bell = Arc::new(Bell::for_thread());
             let mut queues = Vec::new();
-            let mut writers = Vec::new();
             for item in 0..rings {
                 let (mut tx, rx) = ring(2);
                 queues.push(rx);
                 let bell = Arc::clone(&bell);
-                writers.push(thread::spawn(move || {
+                thread::spawn(move || {
                     tx.push(item).unwrap();
                     tx.publish();
                     if urgent_doze {
-                        bell.ring_urgent()
+                        bell.ring_urgent();
                     } else {
-                        bell.ring()
-                    };
-                }));
+                        bell.ring();
+                    }
+                });
             }
             let mut got = 0;
             while got < rings {
@@ -135,9 +134,6 @@ mod explored {
                 } else {
                     bell.woke();
                 }
-            }
-            for writer in writers {
-                writer.join().unwrap();
             }
         });
     }
