@@ -1,0 +1,19 @@
+//! The bounds of the host, each with its reason.
+
+/// Requests taken from one ring before the next ring has its turn: at 1 us each it keeps a batch below the
+/// length of a sync, so that no net thread starves another.
+pub const DRAIN_MAX: usize = 256;
+
+/// Slots of a ring between two shard threads. A cross-shard order costs at most three messages a
+/// participant each way; what does not fit waits in the sender's own queue.
+pub const PEER_SLOTS: usize = 4096;
+
+/// The longest an idle shard thread sleeps without a look at its queues and the clock, in milliseconds: a
+/// wall-clock slew and the breaker's figures stay fresh at four wake-ups a second.
+pub const IDLE_MS_MAX: u64 = 250;
+
+/// How long `stop` waits for requests under way, in milliseconds; the edge's drain is 10 s.
+pub const STOP_MS_MAX: u64 = 10_000;
+
+/// Segments kept zeroed and ready ahead of each log: one is used in seconds at most, one is being made.
+pub const SPARE_SEGMENTS: usize = 2;

@@ -1,0 +1,186 @@
+//! A net thread's end: requests in, events out.
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
+
+use tidegate_link::NetEnd;
+use tidegate_shard_core::{Command, Outcome, ShardId};
+
+use crate::host::Shared;
+use crate::stats::ThreadStats;
+
+pub use crate::stand_in::{StockRow, Unavailable};
+
+/// One command for one shard.
+#[derive(Debug)]
+pub struct Request {
+    /// The caller's own number; comes back with the answer.
+    pub ticket: u64,
+    /// CLOCK_MONOTONIC nanoseconds of the request's first byte: what shedding counts from.
+    pub at_ns: u64,
+    /// Where it goes ([`tidegate_shard_core::home_shard`]).
+    pub shard: ShardId,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub enum Answer {
+    /// The shard's answer; what it depends on is durable.
+    Decided(Outcome),
+    /// The shard was not asked; the reason says whether something may be reserved.
+    Unavailable(Unavailable),
+    /// It had waited too long; the shard never saw it and nothing is reserved.
+    Shed,
+}
+
+/// Where a request's time went, in nanoseconds, at most 4.2 s each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StageTimes {
+    /// First byte to its turn at the shard.
+    pub queued_ns: u32,
+    /// Its turn to decided.
+    pub decided_ns: u32,
+    /// Decided to durable.
+    pub synced_ns: u32,
+}
+
+/// What a shard thread tells a net thread.
+#[derive(Debug)]
+pub enum Event {
+    /// The answer to a request; exactly one for each, in no order.
+    Reply {
+        /// The request's.
+        ticket: u64,
+        /// How it ended.
+        answer: Answer,
+        /// Where its time went.
+        times: StageTimes,
+    },
+    /// A SKU's durable figures, for the stock view. Rows of one SKU come in the order of their ops; of
+    /// several changes within `stock_every_ms` only the last may come.
+    Stock(StockRow),
+}
+
+/// A net thread's connection to all shard threads. Belongs to that thread.
+#[derive(Debug)]
+pub struct NetPort {
+    end: NetEnd<Request, Event>,
+    shared: Arc<Shared>,
+    /// Requests under way at each shard thread: reply slots that are taken.
+    under_way: Vec<usize>,
+    /// The ring that `try_recv` looks at next.
+    next: usize,
+}
+
+impl NetPort {
+    pub(crate) fn new(end: NetEnd<Request, Event>, shared: Arc<Shared>) -> NetPort {
+        let under_way = vec![0; end.to_shards.len()];
+        NetPort {
+            end,
+            shared,
+            under_way,
+            next: 0,
+        }
+    }
+
+    /// Hands a request to its shard thread and reserves the slot of its reply. Gives the request back when
+    /// that thread already has [`credits`](crate::HostConfig::credits) requests of this net thread, or when
+    /// the host has failed or stopped. The shard sees it after [`ring_bells`](Self::ring_bells).
+    #[inline]
+    pub fn try_send(&mut self, request: Request) -> Result<(), Request> {
+        let thread = self.shared.thread_of(request.shard);
+        if self.under_way[thread] >= self.shared.credits || !self.shared.is_serving() {
+            return Err(request);
+        }
+        self.end.to_shards[thread].push(request)?;
+        self.under_way[thread] += 1;
+        Ok(())
+    }
+
+    /// Once a turn: shows what was sent to the shard threads and wakes those that sleep.
+    #[inline]
+    pub fn ring_bells(&mut self) {
+        for (ring, bell) in self.end.to_shards.iter_mut().zip(&self.end.shard_bells) {
+            if ring.publish() {
+                bell.ring();
+            }
+        }
+    }
+
+    /// The next event, if there is one.
+    #[inline]
+    pub fn try_recv(&mut self) -> Option<Event> {
+        let threads = self.end.from_shards.len();
+        for _ in 0..threads {
+            let thread = self.next;
+            if let Some(event) = self.end.from_shards[thread].pop() {
+                if matches!(event, Event::Reply { .. }) {
+                    self.under_way[thread] -= 1;
+                }
+                return Some(event);
+            }
+            self.next = (thread + 1) % threads;
+        }
+        None
+    }
+
+    /// Requests that have no answer yet.
+    pub fn in_flight(&self) -> usize {
+        self.under_way.iter().sum()
+    }
+
+    /// About to sleep. True: no event is waiting, and the next one makes [`bell_fd`](Self::bell_fd)
+    /// readable. False: there are events, do not sleep.
+    pub fn prepare_sleep(&mut self) -> bool {
+        self.end.bell.prepare_sleep();
+        let empty = self.end.from_shards.iter_mut().all(|ring| ring.is_empty());
+        if !empty {
+            self.end.bell.woke();
+        }
+        empty
+    }
+
+    /// Awake again, for whatever reason. Takes a ring off the eventfd if there was one.
+    pub fn woke(&mut self) {
+        self.end.bell.woke();
+    }
+
+    /// As [`woke`](Self::woke), when the net thread's own poller reads the eventfd (a posted io_uring read).
+    pub fn disarm(&mut self) {
+        self.end.bell.disarm();
+    }
+
+    /// Sleeps until an event may be there, or the time-out; for threads without a poller of their own.
+    pub fn wait(&mut self, timeout: std::time::Duration) {
+        if self.prepare_sleep() {
+            self.end.bell.wait(Some(timeout));
+        }
+    }
+
+    /// The eventfd that becomes readable when this thread is rung. Stays the host's: do not close it.
+    pub fn bell_fd(&self) -> RawFd {
+        self.end.bell.fd().expect("the mesh gives net threads an eventfd")
+    }
+
+    /// Number of shards of the data directory.
+    pub fn shards(&self) -> u16 {
+        self.shared.shards()
+    }
+
+    /// The shard thread that owns a shard.
+    pub fn thread_of(&self, shard: ShardId) -> usize {
+        self.shared.thread_of(shard)
+    }
+
+    /// The figures of each shard thread, by index ([`thread_of`](Self::thread_of)).
+    pub fn stats(&self) -> &[Arc<ThreadStats>] {
+        &self.shared.stats
+    }
+
+    /// False once the log failed or the host stops: nothing more is accepted.
+    pub fn is_serving(&self) -> bool {
+        self.shared.is_serving()
+    }
+}
