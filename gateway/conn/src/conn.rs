@@ -1,6 +1,12 @@
 //! TLS, then a protocol, then exchanges.
 
-use crate::{Answer, ConnConfig, Event, ExchangeId, Nanos};
+use crate::context::Context;
+use crate::counters::bump;
+use crate::h1::H1;
+use crate::limits::LINGER_BYTES;
+use crate::output::Output;
+use crate::tls::Tls;
+use crate::{Answer, ConnConfig, Event, ExchangeId, Nanos, Refusal};
 use std::rc::Rc;
 
 /// What is spoken.
@@ -30,99 +36,436 @@ pub enum ConnState {
 /// One connection. See the crate's text for the order of calls.
 pub struct Conn {
     config: Rc<ConnConfig>,
+    id: u64,
     now: Nanos,
+    born: Nanos,
+    tls: Option<Tls>,
+    spoken: Spoken,
+    life: Life,
+    eof: bool,
+    /// Asked to close when what is in flight is answered.
+    draining: bool,
+    /// Since when output waits without a `transmit`.
+    stalled_since: Option<Nanos>,
 }
+
+/// What is spoken, as far as it is known.
+// HTTP/1.1, the large variant, is what most connections speak: a box would be one more allocation each.
+#[allow(clippy::large_enum_variant)]
+enum Spoken {
+    /// Nothing is known yet. The bytes that arrived, and when the first did.
+    Unknown {
+        bytes: Vec<u8>,
+        first_at: Option<Nanos>,
+    },
+    H1(H1),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Open,
+    /// Our last byte is queued. What arrives is counted and thrown away.
+    Closing {
+        since: Nanos,
+        thrown: usize,
+    },
+    Closed,
+}
+
+/// How a client of HTTP/2 begins (RFC 9113 section 3.4). Not an HTTP/1.1 request that anyone would send.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl Conn {
     /// A connection accepted at `now`.
     pub fn new(config: Rc<ConnConfig>, now: Nanos) -> Conn {
-        Conn { config, now }
+        let tls = config.tls.as_ref().map(|tls| Tls::new(tls.clone()));
+        let failed = matches!(tls, Some(Err(_)));
+        Conn {
+            config,
+            id: 0,
+            now,
+            born: now,
+            tls: tls.and_then(Result::ok),
+            spoken: Spoken::Unknown {
+                bytes: Vec::new(),
+                first_at: None,
+            },
+            life: if failed { Life::Closed } else { Life::Open },
+            eof: false,
+            draining: false,
+            stalled_since: None,
+        }
     }
 
     /// A number that identifies the connection in the `x-request-id` of refusals it makes by itself.
-    pub fn set_id(&mut self, _id: u64) {}
-
-    /// Takes bytes that were read from the socket. Call it only while `wants_read`: what it holds is then bounded.
-    pub fn receive(&mut self, now: Nanos, _bytes: &[u8]) {
-        self.now = now;
+    pub fn set_id(&mut self, id: u64) {
+        self.id = id;
     }
 
-    /// The peer sent its end. What it asked before is still answered.
+    /// Takes bytes that were read from the socket. Call it only while `wants_read`: what it holds is then bounded.
+    pub fn receive(&mut self, now: Nanos, bytes: &[u8]) {
+        self.now = now;
+        match &mut self.life {
+            Life::Open => self.receive_open(bytes),
+            Life::Closing { thrown, .. } => {
+                *thrown += bytes.len();
+                if *thrown > LINGER_BYTES {
+                    self.life = Life::Closed;
+                }
+            }
+            Life::Closed => {}
+        }
+        self.settle();
+    }
+
+    fn receive_open(&mut self, bytes: &[u8]) {
+        let plain = match &mut self.spoken {
+            Spoken::Unknown { bytes, .. } => bytes,
+            Spoken::H1(h1) => h1.input(self.now),
+        };
+        let Some(tls) = &mut self.tls else {
+            plain.extend_from_slice(bytes);
+            self.detect();
+            return;
+        };
+        let received = tls.receive(bytes, plain);
+        if matches!(self.spoken, Spoken::Unknown { .. }) && !tls.is_handshaking() {
+            self.detect();
+        }
+        match received {
+            Ok(received) => self.eof_if(received.eof),
+            Err(_) => {
+                self.config.counters.refuse(Refusal::TlsError);
+                self.begin_closing();
+            }
+        }
+    }
+
+    /// Finds out what is spoken: by ALPN, or in cleartext by the first bytes.
+    fn detect(&mut self) {
+        let Spoken::Unknown { bytes, first_at } = &mut self.spoken else {
+            return;
+        };
+        if let Some(tls) = &self.tls {
+            let counters = &self.config.counters;
+            bump(&counters.handshakes);
+            if tls.is_resumed() {
+                bump(&counters.handshakes_resumed);
+            }
+        } else {
+            if bytes.is_empty() {
+                return;
+            }
+            first_at.get_or_insert(self.now);
+            if bytes.len() < PREFACE.len() && PREFACE.starts_with(bytes) {
+                return;
+            }
+        }
+        let mut h1 = H1::new(std::mem::take(bytes), self.now);
+        if self.draining {
+            h1.drain();
+        }
+        self.spoken = Spoken::H1(h1);
+    }
+
+    /// The peer sent its end. What it asked before is still answered; call `next_event` as after `receive`.
     pub fn receive_eof(&mut self, now: Nanos) {
         self.now = now;
+        self.eof_if(true);
+        self.settle();
+    }
+
+    fn eof_if(&mut self, eof: bool) {
+        if !eof || self.eof {
+            return;
+        }
+        self.eof = true;
+        match &mut self.spoken {
+            Spoken::Unknown { .. } => self.life = Life::Closed,
+            Spoken::H1(h1) => h1.receive_eof(),
+        }
     }
 
     /// The next thing that happened, until `None`. Parses what was received, lazily.
     pub fn next_event(&mut self) -> Option<Event<'_>> {
-        None
+        if self.life != Life::Open {
+            return None;
+        }
+        let context = context(&self.config, self.tls.as_ref(), self.now, self.id);
+        let found = match &mut self.spoken {
+            Spoken::Unknown { .. } => None,
+            Spoken::H1(h1) => h1.poll(&context),
+        };
+        if found.is_none() {
+            self.settle();
+        }
+        match (&self.spoken, found) {
+            (Spoken::H1(h1), Some(whole)) => Some(h1.event(&whole)),
+            _ => None,
+        }
     }
 
     /// Answers an exchange, in any order. Returns false (and does nothing) when the exchange is unknown, was
     /// answered or was cancelled.
-    pub fn respond(&mut self, now: Nanos, _exchange: ExchangeId, _answer: &Answer<'_>) -> bool {
+    pub fn respond(&mut self, now: Nanos, exchange: ExchangeId, answer: &Answer<'_>) -> bool {
         self.now = now;
-        false
+        if self.life != Life::Open {
+            return false;
+        }
+        let context = context(&self.config, self.tls.as_ref(), now, self.id);
+        let accepted = match &mut self.spoken {
+            Spoken::Unknown { .. } => false,
+            Spoken::H1(h1) => h1.respond(&context, exchange, answer),
+        };
+        self.settle();
+        accepted
     }
 
     /// Appends to `out` what is to be written to the socket, until `out` holds `cap` bytes. Returns whether anything
     /// was appended. Call it when the bytes handed out before have been written: a peer that does not read is known
     /// by the time between two calls.
-    pub fn transmit(&mut self, _out: &mut Vec<u8>, _cap: usize) -> bool {
-        false
+    pub fn transmit(&mut self, out: &mut Vec<u8>, cap: usize) -> bool {
+        let before = out.len();
+        self.settle();
+        let mut none = Output::default();
+        let plain = match &mut self.spoken {
+            Spoken::Unknown { .. } => &mut none,
+            Spoken::H1(h1) => &mut h1.output,
+        };
+        if self.life == Life::Closed {
+            return false;
+        }
+        if let Some(tls) = &mut self.tls {
+            tls.transmit(plain, out, cap);
+        } else {
+            let count = plain.len().min(cap.saturating_sub(out.len()));
+            out.extend_from_slice(&plain.pending()[..count]);
+            plain.consume(count);
+        }
+        self.stalled_since = None;
+        self.settle();
+        // The alert or the close_notify that settling queued leaves with the last bytes.
+        if let Some(tls) = self.tls.as_mut().filter(|tls| tls.wants_write()) {
+            tls.transmit(&mut none, out, cap);
+        }
+        out.len() > before
     }
 
     /// Whether `transmit` has something to hand out.
     pub fn has_output(&self) -> bool {
-        false
+        if self.life == Life::Closed {
+            return false;
+        }
+        self.tls.as_ref().is_some_and(Tls::wants_write) || !self.is_output_empty()
+    }
+
+    /// Whether the protocol has nothing to send.
+    fn is_output_empty(&self) -> bool {
+        match &self.spoken {
+            Spoken::Unknown { .. } => true,
+            Spoken::H1(h1) => h1.output.is_empty(),
+        }
+    }
+
+    /// Notices that the protocol is over, and that output waits.
+    fn settle(&mut self) {
+        if self.life == Life::Open && self.is_finished() && self.is_output_empty() {
+            self.begin_closing();
+        }
+        if let (Life::Closing { .. }, true, false) = (self.life, self.eof, self.has_output()) {
+            self.life = Life::Closed;
+        }
+        if self.stalled_since.is_none() && self.has_output() {
+            self.stalled_since = Some(self.now);
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        match &self.spoken {
+            Spoken::Unknown { .. } => false,
+            Spoken::H1(h1) => h1.is_finished(),
+        }
+    }
+
+    fn begin_closing(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+        }
+        self.life = Life::Closing {
+            since: self.now,
+            thrown: 0,
+        };
+        // A broken connection's answers go nowhere.
+        self.spoken = Spoken::Unknown {
+            bytes: Vec::new(),
+            first_at: None,
+        };
+    }
+
+    fn context(&self) -> Context<'_> {
+        context(&self.config, self.tls.as_ref(), self.now, self.id)
     }
 
     /// When `handle_timeout` is to be called, if nothing happens before.
     pub fn timeout(&self) -> Option<Nanos> {
-        Some(self.now.after(self.config.deadlines.idle))
+        let deadlines = &self.config.deadlines;
+        let stalled = self.stalled_since.map(|since| since.after(deadlines.write));
+        let phase = match self.life {
+            Life::Closed => return None,
+            Life::Closing { since, .. } => Some(since.after(deadlines.linger)),
+            Life::Open => self.phase_timeout(),
+        };
+        [stalled, phase].into_iter().flatten().min()
+    }
+
+    fn phase_timeout(&self) -> Option<Nanos> {
+        let deadlines = &self.config.deadlines;
+        let age = (!self.draining).then(|| self.born.after(deadlines.age));
+        let phase = match &self.spoken {
+            Spoken::Unknown { .. } if self.tls.is_some() => Some(self.born.after(deadlines.handshake)),
+            Spoken::Unknown {
+                first_at: Some(first_at),
+                ..
+            } => Some(first_at.after(deadlines.head)),
+            Spoken::Unknown { .. } => Some(self.born.after(deadlines.idle)),
+            Spoken::H1(h1) => h1.timeout(&self.context()),
+        };
+        [age, phase].into_iter().flatten().min()
     }
 
     /// Acts on every deadline that has passed; early calls do nothing.
     pub fn handle_timeout(&mut self, now: Nanos) {
         self.now = now;
+        let deadlines = self.config.deadlines;
+        if self
+            .stalled_since
+            .is_some_and(|since| now >= since.after(deadlines.write))
+        {
+            self.config.counters.refuse(Refusal::WriteTimeout);
+            self.life = Life::Closed;
+        }
+        match self.life {
+            Life::Closed => return,
+            Life::Closing { since, .. } => {
+                if now >= since.after(deadlines.linger) {
+                    self.life = Life::Closed;
+                }
+                return;
+            }
+            Life::Open => {}
+        }
+        if !self.draining && now >= self.born.after(deadlines.age) {
+            self.drain(now);
+        }
+        if self.phase_timeout().is_some_and(|at| now >= at) {
+            self.end_phase();
+        }
+        self.settle();
+    }
+
+    /// The deadline of the phase has passed.
+    fn end_phase(&mut self) {
+        let counters = self.config.counters.clone();
+        match &mut self.spoken {
+            Spoken::Unknown { .. } if self.tls.is_some() => {
+                counters.refuse(Refusal::HandshakeTimeout);
+                self.begin_closing();
+            }
+            Spoken::Unknown { bytes, .. } if bytes.is_empty() => {
+                counters.refuse(Refusal::IdleTimeout);
+                self.begin_closing();
+            }
+            Spoken::Unknown { .. } => {
+                // Part of a preface, and then nothing.
+                counters.refuse(Refusal::HeadTimeout);
+                self.begin_closing();
+            }
+            Spoken::H1(h1) => {
+                let context = context(&self.config, self.tls.as_ref(), self.now, self.id);
+                h1.handle_timeout(&context);
+            }
+        }
     }
 
     /// Whether the socket should be read. False while answers or output pile up, and after the end.
     pub fn wants_read(&self) -> bool {
-        true
+        match self.life {
+            _ if self.eof => false,
+            Life::Closed => false,
+            Life::Closing { .. } => true,
+            Life::Open => match &self.spoken {
+                // A peer that starts handshakes and does not read our part of them is not read either.
+                Spoken::Unknown { .. } => self.stalled_since.is_none() || self.tls.is_none(),
+                Spoken::H1(h1) => h1.wants_read(&self.context()),
+            },
+        }
     }
 
     /// Whether everything was handed out and the socket's write side should be shut down, once.
     pub fn wants_shutdown(&self) -> bool {
-        false
+        matches!(self.life, Life::Closing { .. }) && !self.has_output()
     }
 
     /// Finish what is in flight, take nothing new, close. Safe to call twice.
     pub fn drain(&mut self, now: Nanos) {
         self.now = now;
+        if self.draining || self.life != Life::Open {
+            return;
+        }
+        self.draining = true;
+        match &mut self.spoken {
+            // A handshake goes on: the first answer will say that the connection closes.
+            Spoken::Unknown { bytes, .. } if self.tls.is_none() && bytes.is_empty() => self.begin_closing(),
+            Spoken::Unknown { .. } => {}
+            Spoken::H1(h1) => h1.drain(),
+        }
+        self.settle();
     }
 
     /// Where it is.
     pub fn state(&self) -> ConnState {
-        ConnState::Open
+        match (self.life, &self.spoken) {
+            (Life::Closed, _) => ConnState::Closed,
+            (Life::Closing { .. }, _) => ConnState::Closing,
+            (Life::Open, Spoken::Unknown { .. }) => ConnState::Handshake,
+            (Life::Open, _) if self.draining => ConnState::Draining,
+            (Life::Open, _) => ConnState::Open,
+        }
     }
 
     /// Whether the socket should be closed.
     pub fn is_closed(&self) -> bool {
-        self.state() == ConnState::Closed
+        self.life == Life::Closed
     }
 
     /// Exchanges handed out and not answered.
     pub fn in_flight(&self) -> usize {
-        0
+        match &self.spoken {
+            Spoken::Unknown { .. } => 0,
+            Spoken::H1(h1) => h1.in_flight(),
+        }
     }
 
     /// What is spoken, once it is known.
     pub fn protocol(&self) -> Option<Protocol> {
-        None
+        match &self.spoken {
+            Spoken::Unknown { .. } => None,
+            Spoken::H1(_) => Some(Protocol::H1),
+        }
     }
 
     /// The server name the client asked for in its handshake.
     pub fn sni(&self) -> Option<&str> {
-        None
+        self.tls.as_ref().and_then(Tls::sni)
+    }
+}
+
+fn context<'a>(config: &'a ConnConfig, tls: Option<&'a Tls>, now: Nanos, conn: u64) -> Context<'a> {
+    Context {
+        config,
+        now,
+        conn,
+        is_tls: tls.is_some(),
+        sni: tls.and_then(Tls::sni),
     }
 }

@@ -3,6 +3,8 @@
 use crate::{ExchangeId, Head, Nanos};
 
 /// Something happened on the connection. Borrows from it: use it before the next call.
+// A request is the common case, and is read where it is returned.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// A whole request, body collected.

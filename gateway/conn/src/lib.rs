@@ -19,11 +19,15 @@
 mod answer;
 mod config;
 mod conn;
+mod context;
 mod counters;
 mod event;
 mod exchange;
+mod h1;
 mod head;
+mod host;
 mod limits;
+mod output;
 mod refusal;
 mod time;
 mod tls;

@@ -52,3 +52,15 @@ pub(crate) const HEAD_FIELDS_MAX: usize = 100;
 /// Buffers larger than this are given back when the connection falls idle: two of them and rustls' state must stay
 /// under 24 KiB for an idle TLS connection.
 pub(crate) const IDLE_BUFFER_BYTES: usize = 4 * 1024;
+
+/// Bytes of chunk extensions in one body. Nobody sends any; a client that does may not make us read for ever.
+pub(crate) const CHUNK_EXTENSION_BYTES: usize = 4 * 1024;
+
+/// Bytes of decoded-away chunk headers that may lie in the input before the rest is moved down over them.
+pub(crate) const CHUNK_GAP_BYTES: usize = 4 * 1024;
+
+/// Input thrown away after our last byte, waiting for the peer's end; then the connection is cut.
+pub(crate) const LINGER_BYTES: usize = 256 * 1024;
+
+/// Answer buffers kept for answers that overtook others on a pipelined connection.
+pub(crate) const SPARE_ANSWERS: usize = 4;
