@@ -1,10 +1,21 @@
 //! The writing end of a log: records in, batches of whole blocks out.
 
 use crate::aligned::AlignedBuf;
+use crate::batch::{self, BatchHeader, Identity};
 use crate::chains::Chains;
-use crate::limits::{BATCH_BYTES_DEFAULT, BLOCK, SEGMENT_BYTES_DEFAULT};
+use crate::limits::{
+    BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX, BLOCK, PAYLOAD_BYTES_MAX, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX,
+    SEGMENT_BYTES_MIN, SHARDS_MAX,
+};
 use crate::planted::Planted;
-use crate::position::{LogId, Lsn, Position, SegmentNumber, ShardOp, StartNumber};
+use crate::position::{LogId, Lsn, Position, SegmentNumber, ShardOp, StartNumber, blocks_up};
+use crate::record::{self, Fields};
+use crate::segment::{SegmentHeader, u16_at, u32_at, u64_at};
+
+mod next;
+
+pub use next::NewSegment;
+use next::NextSegment;
 
 /// What an appender begins with. After recovery take [`crate::Recovered::appender_config`]; for a new log
 /// [`AppenderConfig::new`].
@@ -20,8 +31,6 @@ pub struct AppenderConfig {
     pub batch_bytes_max: usize,
     /// The number of the first segment to make. Every start begins a segment of its own.
     pub next_segment: SegmentNumber,
-    /// The segment with the log's last record; none for a new log.
-    pub previous: SegmentNumber,
     /// The log's end, durable.
     pub durable_upto: Position,
     /// The planted fault, if any.
@@ -37,24 +46,10 @@ impl AppenderConfig {
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             batch_bytes_max: BATCH_BYTES_DEFAULT,
             next_segment: SegmentNumber(1),
-            previous: SegmentNumber::NONE,
             durable_upto: Position::START,
             planted: Planted::None,
         }
     }
-}
-
-/// A segment to prepare, off the hot path: take a freed file or make one of `bytes` written zeros (a freed one need not
-/// be zeroed), give it the name of `number`, write `header` at offset 0, sync file and directory; then call
-/// [`Appender::segment_ready`]. It is asked for one segment ahead.
-#[derive(Clone, Debug)]
-pub struct NewSegment {
-    /// Its number, and so its file's name.
-    pub number: SegmentNumber,
-    /// Its length.
-    pub bytes: u32,
-    /// Its first block.
-    pub header: Box<[u8; BLOCK]>,
 }
 
 /// Whole blocks to write at `offset` of `segment` and to sync, then to give back to [`Appender::synced`]. If write or
@@ -73,7 +68,7 @@ pub struct Batch {
     pub records: u32,
     /// The last op of each shard in it.
     pub ops: Vec<ShardOp>,
-    /// A segment that this batch leaves behind: full, closed, fit to be checkpointed and fed from once this is synced.
+    /// A segment that this batch leaves behind: closed, fit to be fed from and checkpointed once this is synced.
     pub closed: Option<SegmentNumber>,
 }
 
@@ -88,9 +83,50 @@ pub struct Synced {
 
 /// Collects records into the batch that fills while the batch before is written.
 ///
-/// The loop: `append…`, `seal` → write and sync the batch → `synced`. One batch is out at a time.
+/// The loop: `append…`, `seal` → write and sync the batch → `synced`. One batch is out at a time, so each batch follows
+/// a durable one, and what a crash can cut short is the last batch only.
 pub struct Appender {
     config: AppenderConfig,
+    shards: Vec<ShardTail>,
+    /// A batch header's room, then records.
+    fill: AlignedBuf,
+    fill_records: u32,
+    spare: Option<AlignedBuf>,
+    spare_ops: Vec<ShardOp>,
+    open: Option<OpenSegment>,
+    next: NextSegment,
+    out: Option<Out>,
+    last: Lsn,
+    sealed: Lsn,
+    durable: Lsn,
+    durable_upto: Position,
+    /// The last sealed batch had records, so that a mark would tell something new.
+    unmarked: bool,
+    /// Planted (a durable block is rewritten): what stands in the last batch's last block.
+    tail: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct ShardTail {
+    op: u64,
+    chain: u64,
+    /// Where the shard stands in the `ops` of the batch with this last record.
+    in_batch: Lsn,
+    slot: u32,
+}
+
+struct OpenSegment {
+    number: SegmentNumber,
+    identity: Identity,
+    /// Where the next batch begins.
+    offset: u32,
+}
+
+struct Out {
+    segment: SegmentNumber,
+    offset: u32,
+    last: Lsn,
+    end: Position,
 }
 
 impl Appender {
@@ -99,86 +135,163 @@ impl Appender {
     /// # Panics
     /// If the sizes are not within the limits.
     pub fn new(config: AppenderConfig, chains: &Chains) -> Appender {
-        let _ = chains;
-        Appender { config }
+        assert!((SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&config.segment_bytes));
+        assert!((config.segment_bytes as usize).is_multiple_of(BLOCK));
+        assert!((BLOCK..=BATCH_BYTES_MAX).contains(&config.batch_bytes_max));
+        let mut appender = Appender {
+            shards: Vec::new(),
+            fill: new_fill(config.batch_bytes_max),
+            fill_records: 0,
+            spare: None,
+            spare_ops: Vec::new(),
+            open: None,
+            next: NextSegment::new(config.next_segment),
+            out: None,
+            last: Lsn(0),
+            sealed: Lsn(0),
+            durable: Lsn(0),
+            durable_upto: config.durable_upto,
+            unmarked: false,
+            tail: Vec::new(),
+            config,
+        };
+        for mark in chains.marks() {
+            let tail = appender.tail_mut(mark.shard);
+            (tail.op, tail.chain) = (mark.op, mark.chain);
+        }
+        appender
     }
 
     /// Adds a record to the batch that fills and returns its number; the record is durable once
     /// [`Appender::durable`] reaches it. `time` is the shard's, in unix milliseconds.
     ///
     /// # Panics
-    /// If `op` is not the shard's last op + 1, or the payload is too long.
+    /// If `op` is not the shard's last op + 1, or the payload is longer than [`Appender::payload_bytes_max`].
     pub fn append(&mut self, shard: u16, op: u64, time: u64, payload: &[u8]) -> Lsn {
-        let _ = (shard, op, time, payload);
-        unimplemented!()
+        assert!(
+            payload.len() <= self.payload_bytes_max(),
+            "a payload of {} bytes",
+            payload.len()
+        );
+        let tail = self.tail_mut(shard);
+        assert_eq!(op, tail.op + 1, "shard {shard}'s ops follow each other");
+        let fields = Fields {
+            payload: payload.len(),
+            op,
+            time,
+            previous: tail.chain,
+            shard,
+        };
+        let at = self.fill.len();
+        self.fill.extend(&fields.header());
+        self.fill.extend(payload);
+        self.fill.resize(at + record::size(payload.len()));
+        let chain = record::chain(&self.fill[at..]);
+        let tail = self.tail_mut(shard);
+        (tail.op, tail.chain) = (op, chain);
+        self.fill_records += 1;
+        self.last.0 += 1;
+        self.last
+    }
+
+    /// The longest payload that [`Appender::append`] takes: small segments take less than the limit.
+    pub fn payload_bytes_max(&self) -> usize {
+        PAYLOAD_BYTES_MAX.min(self.config.segment_bytes as usize - 2 * BLOCK)
     }
 
     /// The number of the last record appended.
     pub fn last(&self) -> Lsn {
-        unimplemented!()
+        self.last
     }
 
     /// All records up to this one are durable.
     pub fn durable(&self) -> Lsn {
-        unimplemented!()
+        self.durable
     }
 
     /// The log's bytes are durable up to here.
     pub fn durable_upto(&self) -> Position {
-        self.config.durable_upto
+        self.durable_upto
     }
 
-    /// The chain hash of the shard's last record.
+    /// The chain hash of the shard's last record; 0 before op 1.
     pub fn chain(&self, shard: u16) -> u64 {
-        let _ = shard;
-        unimplemented!()
+        self.shards.get(usize::from(shard)).map_or(0, |tail| tail.chain)
     }
 
     /// Bytes that wait to be sealed.
     pub fn pending_bytes(&self) -> usize {
-        unimplemented!()
+        self.fill.len() - batch::HEADER
     }
 
     /// Records that wait to be sealed.
     pub fn pending_records(&self) -> u32 {
-        unimplemented!()
+        self.fill_records
     }
 
     /// A batch is out.
     pub fn in_flight(&self) -> bool {
-        unimplemented!()
+        self.out.is_some()
     }
 
     /// The engine should decide nothing more until a batch was sealed. Appending goes on to work: an entry that was
     /// applied must be logged.
     pub fn is_full(&self) -> bool {
-        unimplemented!()
+        self.fill.len() >= self.config.batch_bytes_max
     }
 
     /// A segment to prepare, once each. Ask after every seal, and at the start.
     pub fn need_segment(&mut self) -> Option<NewSegment> {
-        unimplemented!()
+        let number = self.next.ask()?;
+        let header = SegmentHeader {
+            log: self.config.log,
+            start: self.config.start,
+            segment: number,
+            durable_upto: self.durable_upto,
+            bytes: self.config.segment_bytes,
+        };
+        let mut block = Box::new([0; BLOCK]);
+        header.encode(&mut block);
+        Some(NewSegment {
+            number,
+            bytes: header.bytes,
+            header: block,
+        })
     }
 
-    /// The segment was prepared: header and directory are synced.
+    /// The segment was prepared: file, header and directory are synced.
     ///
     /// # Panics
     /// If it is not the one asked for.
     pub fn segment_ready(&mut self, number: SegmentNumber) {
-        let _ = number;
-        unimplemented!()
+        self.next.ready(number);
+    }
+
+    /// Something pends that only waits for a segment to be ready.
+    pub fn waits_for_segment(&self) -> bool {
+        let padded = self.padded(self.fill.len());
+        let fits = self.room().is_some_and(|room| padded <= room);
+        self.out.is_none() && self.fill_records > 0 && !fits && !self.next.is_ready()
     }
 
     /// Closes the batch that fills. `None` when nothing pends, a batch is out, or it needs a segment that is not ready.
     pub fn seal(&mut self) -> Option<Batch> {
-        unimplemented!()
+        if self.fill_records == 0 {
+            None
+        } else {
+            self.seal_fill()
+        }
     }
 
     /// A batch of no records that only carries how far the log is durable, for an idle log and a clean stop: without it
-    /// damage to the last batch cannot be told from a write that a crash cut short. Needs nothing pending, none out.
-    /// `None` too when nothing was written since the last mark.
+    /// damage to the last batch cannot be told from a write that a crash cut short. `None` when something pends, a
+    /// batch is out, or nothing was written since the last mark.
     pub fn seal_mark(&mut self) -> Option<Batch> {
-        unimplemented!()
+        if self.fill_records > 0 || !self.unmarked {
+            None
+        } else {
+            self.seal_fill()
+        }
     }
 
     /// The batch is written and synced.
@@ -186,12 +299,205 @@ impl Appender {
     /// # Panics
     /// If it is not the one that is out.
     pub fn synced(&mut self, batch: Batch) -> Synced {
-        let _ = batch;
-        unimplemented!()
+        let out = self.out.take().expect("a batch is out");
+        assert_eq!(
+            (out.segment, out.offset, out.last),
+            (batch.segment, batch.offset, batch.last)
+        );
+        assert!(out.last >= self.durable && out.end > self.durable_upto);
+        (self.durable, self.durable_upto) = (out.last, out.end);
+        self.spare = Some(batch.bytes);
+        self.spare_ops = batch.ops;
+        Synced {
+            durable: self.durable,
+            position: self.durable_upto,
+        }
     }
 
-    /// Where the next batch begins, and so the segment that is written now.
+    /// Where the next batch begins in the segment that is written now; the log's recovered end before the first.
     pub fn position(&self) -> Position {
-        unimplemented!()
+        self.open.as_ref().map_or(self.config.durable_upto, |open| {
+            Position::new(open.number, open.offset)
+        })
     }
+
+    fn tail_mut(&mut self, shard: u16) -> &mut ShardTail {
+        assert!(shard < SHARDS_MAX);
+        let shard = usize::from(shard);
+        if shard >= self.shards.len() {
+            self.shards.resize(shard + 1, ShardTail::default());
+        }
+        &mut self.shards[shard]
+    }
+
+    /// Bytes left in the open segment.
+    fn room(&self) -> Option<usize> {
+        self.open
+            .as_ref()
+            .map(|open| (self.config.segment_bytes - open.offset) as usize)
+    }
+
+    /// What a batch of `bytes` takes up.
+    fn padded(&self, bytes: usize) -> usize {
+        if self.config.planted.durable_block_rewritten() {
+            bytes
+        } else {
+            blocks_up(bytes)
+        }
+    }
+
+    fn seal_fill(&mut self) -> Option<Batch> {
+        if self.out.is_some() {
+            return None;
+        }
+        let padded = self.padded(self.fill.len());
+        let mut closed = None;
+        if self.room().is_none_or(|room| padded > room) {
+            let number = self.next.take()?;
+            closed = self.begin_segment(number);
+        }
+        let offset = self
+            .open
+            .as_ref()
+            .map(|open| open.offset)
+            .expect("a segment is open");
+        let limit = self.room().expect("a segment is open").min(BATCH_BYTES_MAX);
+        let bytes = self.close(limit, offset);
+        Some(self.hand_out(bytes, offset, closed))
+    }
+
+    fn begin_segment(&mut self, number: SegmentNumber) -> Option<SegmentNumber> {
+        let identity = Identity {
+            log: self.config.log,
+            start: Some(self.config.start),
+            segment: number,
+            unbound: self.config.planted.stale_record_accepted(),
+        };
+        self.tail.clear();
+        let before = self.open.replace(OpenSegment {
+            number,
+            identity,
+            offset: BLOCK as u32,
+        });
+        before.map(|open| open.number)
+    }
+
+    /// Binds the pending records, or as many as `limit` bytes take, to their place, and leaves them alone in `fill`.
+    /// Returns the records of the rest. Their chains were known when they were appended, their CRCs only now.
+    fn close(&mut self, limit: usize, offset: u32) -> AlignedBuf {
+        let identity = self.open.as_ref().expect("a segment is open").identity;
+        let seed = identity.seed(self.config.start);
+        self.spare_ops.clear();
+        let (mut at, mut records) = (batch::HEADER, 0);
+        while at < self.fill.len() {
+            let record = &self.fill[at..];
+            let size = record::size(u32_at(record, 4) as usize);
+            if at + size > limit {
+                break;
+            }
+            let (shard, op) = (u16_at(record, 32), u64_at(record, 8));
+            let crc = seed.crc(offset + at as u32, &record[4..size]);
+            self.fill[at..at + 4].copy_from_slice(&crc.to_le_bytes());
+            note_op(
+                &mut self.shards[usize::from(shard)],
+                &mut self.spare_ops,
+                shard,
+                op,
+                self.sealed,
+            );
+            records += 1;
+            at += size;
+        }
+        assert!(
+            records > 0 || self.fill_records == 0,
+            "the longest record fits an empty segment"
+        );
+        let rest = self.take_rest(at);
+        let header = BatchHeader {
+            start: self.config.start,
+            segment: identity.segment,
+            records,
+            bytes: at as u32,
+            durable_upto: self.durable_upto,
+        };
+        header.write(seed, offset, &mut self.fill);
+        self.fill_records -= records;
+        self.sealed.0 += u64::from(records);
+        rest
+    }
+
+    fn take_rest(&mut self, at: usize) -> AlignedBuf {
+        let mut rest = match self.spare.take() {
+            Some(mut spare) => {
+                spare.clear();
+                spare.resize(batch::HEADER);
+                spare
+            }
+            None => new_fill(self.config.batch_bytes_max),
+        };
+        rest.extend(&self.fill[at..]);
+        self.fill.resize(at);
+        rest
+    }
+
+    fn hand_out(&mut self, rest: AlignedBuf, offset: u32, closed: Option<SegmentNumber>) -> Batch {
+        let mut bytes = std::mem::replace(&mut self.fill, rest);
+        let records = u32_at(&bytes, 20);
+        let end = offset + self.padded(bytes.len()) as u32;
+        let mut at = offset;
+        if self.config.planted.durable_block_rewritten() {
+            (bytes, at) = self.rewrite_durable_block(&bytes, offset);
+        }
+        bytes.resize(blocks_up(bytes.len()));
+        let open = self.open.as_mut().expect("a segment is open");
+        open.offset = end;
+        self.unmarked = records > 0;
+        let segment = open.number;
+        self.out = Some(Out {
+            segment,
+            offset: at,
+            last: self.sealed,
+            end: Position::new(segment, end),
+        });
+        let ops = std::mem::take(&mut self.spare_ops);
+        assert!(bytes.len().is_multiple_of(BLOCK) && (at as usize).is_multiple_of(BLOCK));
+        Batch {
+            segment,
+            offset: at,
+            bytes,
+            last: self.sealed,
+            records,
+            ops,
+            closed,
+        }
+    }
+
+    /// Planted: puts what already stands in the batch's first block before it.
+    fn rewrite_durable_block(&mut self, batch: &[u8], offset: u32) -> (AlignedBuf, u32) {
+        let mut bytes = AlignedBuf::with_capacity(self.tail.len() + batch.len());
+        bytes.extend(&self.tail);
+        bytes.extend(batch);
+        let at = offset - self.tail.len() as u32;
+        self.tail = bytes[bytes.len() / BLOCK * BLOCK..].to_vec();
+        (bytes, at)
+    }
+}
+
+/// Notes the op of a record in the list of the batch's last ops. `batch` tells batches apart: the record before it.
+fn note_op(tail: &mut ShardTail, ops: &mut Vec<ShardOp>, shard: u16, op: u64, batch: Lsn) {
+    // Lsn + 1, so that the first batch differs from "never".
+    let batch = Lsn(batch.0 + 1);
+    if tail.in_batch == batch {
+        ops[tail.slot as usize].op = op;
+        return;
+    }
+    (tail.in_batch, tail.slot) = (batch, ops.len() as u32);
+    ops.push(ShardOp { shard, op });
+}
+
+fn new_fill(batch_bytes_max: usize) -> AlignedBuf {
+    // A quarter more than the soft bound, for the records of the decision that passed it.
+    let mut fill = AlignedBuf::with_capacity(batch_bytes_max + batch_bytes_max / 4);
+    fill.resize(batch::HEADER);
+    fill
 }

@@ -31,7 +31,7 @@ pub enum Fault {
         /// The segment.
         segment: SegmentNumber,
     },
-    /// A segment's header is sound, but of another log or of another number than its file's name.
+    /// A segment's header is sound, but of another log or of a later number than its file's name: a file was moved.
     ForeignSegment {
         /// The log.
         log: LogId,

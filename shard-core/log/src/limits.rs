@@ -14,8 +14,8 @@ pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// 256 KiB is some 1,300 orders, more than a sync of 1 ms can see at 1M orders/s.
 pub const BATCH_BYTES_DEFAULT: usize = 256 * 1024;
 
-/// Bytes of a segment at least: its header, and one batch that carries the longest record.
-pub const SEGMENT_BYTES_MIN: u32 = 128 * 1024;
+/// Bytes of a segment at least: its header and three blocks of batches. For tests; it bounds the payload too.
+pub const SEGMENT_BYTES_MIN: u32 = 4 * BLOCK as u32;
 
 /// Bytes of a segment unless configured otherwise: five minutes of 1,000 orders/s; pre-allocating it takes some 50 ms.
 pub const SEGMENT_BYTES_DEFAULT: u32 = 64 * 1024 * 1024;

@@ -3,6 +3,7 @@
 use crate::appender::AppenderConfig;
 use crate::chains::Chains;
 use crate::fault::WalkError;
+use crate::limits::BLOCK;
 use crate::planted::Planted;
 use crate::position::{LogId, Position, SegmentNumber, StartNumber};
 use crate::source::SegmentSource;
@@ -56,7 +57,6 @@ impl Recovered {
     pub fn appender_config(&self, log: LogId, start: StartNumber) -> AppenderConfig {
         AppenderConfig {
             next_segment: self.next_segment,
-            previous: self.walked.end.segment,
             durable_upto: self.walked.end,
             ..AppenderConfig::new(log, start)
         }
@@ -80,11 +80,10 @@ pub fn recover<S: SegmentSource, V>(
     let walked = walk(source, log, chains, options.planted, visit)?;
     let mut actions = Vec::new();
     for segment in &walked.segments {
-        // Old segments too: a crash may have come before their zeroing was synced.
-        if segment.number == walked.end.segment {
+        if segment.number == walked.end.segment && walked.torn {
             actions.push(RecoveryAction::Zero {
                 segment: segment.number,
-                from: segment.end,
+                from: segment.end.next_multiple_of(BLOCK as u32),
             });
         }
         actions.push(RecoveryAction::Sync {

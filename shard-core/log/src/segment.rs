@@ -16,8 +16,6 @@ pub struct SegmentHeader {
     pub start: StartNumber,
     /// The segment.
     pub segment: SegmentNumber,
-    /// The segment whose records come before; [`SegmentNumber::NONE`] for a log's first.
-    pub previous: SegmentNumber,
     /// How far the log was durable when the segment was made.
     pub durable_upto: Position,
     /// The length of the whole segment in bytes.
@@ -39,9 +37,8 @@ impl SegmentHeader {
         block[16..24].copy_from_slice(&self.log.0.to_le_bytes());
         block[24..32].copy_from_slice(&self.start.0.to_le_bytes());
         block[32..36].copy_from_slice(&self.segment.0.to_le_bytes());
-        block[36..40].copy_from_slice(&self.previous.0.to_le_bytes());
+        block[36..40].copy_from_slice(&self.bytes.to_le_bytes());
         block[40..48].copy_from_slice(&self.durable_upto.to_u64().to_le_bytes());
-        block[48..52].copy_from_slice(&self.bytes.to_le_bytes());
         let crc = crc32c(&block[..60]);
         block[60..64].copy_from_slice(&crc.to_le_bytes());
     }
@@ -58,9 +55,8 @@ impl SegmentHeader {
             log: LogId(u64_at(block, 16)),
             start: StartNumber(u64_at(block, 24)),
             segment: SegmentNumber(u32_at(block, 32)),
-            previous: SegmentNumber(u32_at(block, 36)),
             durable_upto: Position::from_u64(u64_at(block, 40)),
-            bytes: u32_at(block, 48),
+            bytes: u32_at(block, 36),
         };
         if header.bytes > SEGMENT_BYTES_MAX {
             HeaderRead::Damaged
