@@ -1,0 +1,55 @@
+//! The admin address: health, metrics, profiles, the configuration in force, drain. It has a thread of its own, so that
+//! nothing done here delays the hot path, and nothing slow here delays `/livez`.
+
+pub mod metrics;
+pub mod profile;
+
+mod server;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+pub use metrics::{HistogramSnapshot, MetricsSource, Snapshot};
+
+use crate::auth::keys::SharedKeys;
+use crate::certs::Certificates;
+
+#[cfg(test)]
+mod tests;
+
+/// What the admin thread serves and looks after.
+pub struct Admin {
+    /// Figures, readiness and drain; what the gateway implements.
+    pub source: Arc<dyn MetricsSource>,
+    /// What `/config` shows.
+    pub effective: serde_json::Value,
+    /// Certificates to look at for changes.
+    pub certificates: Option<Arc<Certificates>>,
+    /// Keys to look at for changes.
+    pub keys: Option<Arc<SharedKeys>>,
+    /// How often.
+    pub reload: Duration,
+}
+
+/// The running thread. It ends with the process; nothing waits for it.
+pub struct Running {
+    /// Where it listens: the port that was chosen, if 0 was asked for.
+    pub address: SocketAddr,
+    /// The thread.
+    pub thread: JoinHandle<()>,
+}
+
+/// Binds `address` and starts the thread, called `admin`.
+///
+/// # Errors
+/// The address cannot be bound, or the thread not be made.
+pub fn start(address: SocketAddr, admin: Admin) -> io::Result<Running> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let thread = std::thread::Builder::new().name("admin".into()).spawn(move || server::run(listener, admin))?;
+    Ok(Running { address, thread })
+}

@@ -1,0 +1,158 @@
+//! The admin thread's routes.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use prometheus_client::registry::Registry;
+use serde::Deserialize;
+
+use super::profile::{Form, ProfileError, SECONDS_MAX};
+use super::{Admin, metrics, profile};
+
+struct Shared {
+    admin: Admin,
+    registry: Registry,
+}
+
+/// Serves until the process ends.
+pub(super) fn run(listener: TcpListener, admin: Admin) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        // A profile sleeps on one of these; reloads read files on another. Neither is on the admin thread itself.
+        .max_blocking_threads(4)
+        .thread_name("admin-work")
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the admin thread cannot start");
+            return;
+        }
+    };
+    runtime.block_on(async move {
+        let listener = match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, "the admin address cannot be served");
+                return;
+            }
+        };
+        let registry = metrics::registry(Arc::clone(&admin.source));
+        let shared = Arc::new(Shared { admin, registry });
+        tokio::spawn(watch(Arc::clone(&shared)));
+        if let Err(error) = axum::serve(listener, routes(shared)).await {
+            tracing::error!(%error, "the admin address is no longer served");
+        }
+    });
+}
+
+fn routes(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_text))
+        .route("/config", get(config))
+        .route("/drain", post(drain))
+        .route("/debug/pprof/profile", get(profile_protobuf))
+        .route("/debug/pprof/flamegraph", get(profile_flamegraph))
+        .with_state(shared)
+}
+
+async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
+    match shared.admin.source.ready() {
+        Ok(()) => "ready\n".into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}
+
+async fn metrics_text(State(shared): State<Arc<Shared>>) -> Response {
+    match metrics::scrape(&shared.registry) {
+        Ok(text) => {
+            ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+        }
+        Err(error) => failure(&error.to_string()),
+    }
+}
+
+async fn config(State(shared): State<Arc<Shared>>) -> Response {
+    let text = serde_json::to_string_pretty(&shared.admin.effective).unwrap_or_default() + "\n";
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+async fn drain(State(shared): State<Arc<Shared>>) -> Response {
+    tracing::info!("drain asked for on the admin address");
+    shared.admin.source.drain();
+    (StatusCode::ACCEPTED, "draining\n").into_response()
+}
+
+#[derive(Deserialize)]
+struct ProfileQuery {
+    #[serde(default = "profile_seconds")]
+    seconds: u64,
+}
+
+fn profile_seconds() -> u64 {
+    10
+}
+
+async fn profile_protobuf(Query(query): Query<ProfileQuery>) -> Response {
+    profiled(query.seconds, Form::Protobuf, "application/octet-stream").await
+}
+
+async fn profile_flamegraph(Query(query): Query<ProfileQuery>) -> Response {
+    profiled(query.seconds, Form::Flamegraph, "image/svg+xml").await
+}
+
+/// Sleeping, symbolizing and drawing happen on a blocking thread: `/livez` is answered meanwhile.
+async fn profiled(seconds: u64, form: Form, content_type: &'static str) -> Response {
+    if !(1..=SECONDS_MAX).contains(&seconds) {
+        return (StatusCode::BAD_REQUEST, format!("seconds is 1 to {SECONDS_MAX}\n")).into_response();
+    }
+    match tokio::task::spawn_blocking(move || profile::take(seconds, form)).await {
+        Ok(Ok(bytes)) => ([(header::CONTENT_TYPE, content_type)], bytes).into_response(),
+        Ok(Err(ProfileError::Busy)) => (StatusCode::CONFLICT, "another profile is being taken\n").into_response(),
+        Ok(Err(ProfileError::Empty)) => (StatusCode::SERVICE_UNAVAILABLE, "nothing ran in that time\n").into_response(),
+        Ok(Err(ProfileError::Failed(error))) => failure(&error),
+        Err(error) => failure(&error.to_string()),
+    }
+}
+
+fn failure(error: &str) -> Response {
+    (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
+}
+
+/// Looks at certificates and keys for changes, for as long as the process lives.
+async fn watch(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(shared.admin.reload.max(Duration::from_millis(100)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let shared = Arc::clone(&shared);
+        let looked = tokio::task::spawn_blocking(move || {
+            if let Some(certificates) = &shared.admin.certificates {
+                report("certificates", certificates.reload_if_changed());
+            }
+            if let Some(keys) = &shared.admin.keys {
+                report("token keys", keys.reload_if_changed());
+            }
+        });
+        if let Err(error) = looked.await {
+            tracing::error!(%error, "looking for changed files failed");
+        }
+    }
+}
+
+fn report(what: &str, result: Result<bool, String>) {
+    match result {
+        Ok(true) => tracing::info!("{what} reloaded"),
+        Ok(false) => {}
+        Err(error) => tracing::error!(error, "{what} changed and cannot be used; the old ones stay"),
+    }
+}

@@ -1,0 +1,22 @@
+//! Tidegate's gateway: everything a byte from the network meets on its way to a shard, as a library so that
+//! tests and the binary share it.
+//!
+//! The modules here are the rooms that need no runtime: configuration, who is asking, limits, breakers,
+//! certificates, the first start, and the admin thread. None of them is on the hot path except
+//! [`auth`]'s cache, [`gcra`] and [`breaker`], and those take the time as an argument, allocate nothing and lock nothing.
+
+pub mod address;
+pub mod admin;
+pub mod auth;
+pub mod breaker;
+pub mod certs;
+pub mod cli;
+pub mod config;
+pub mod first_start;
+pub mod gcra;
+pub mod logging;
+pub mod codes;
+pub mod limits;
+pub mod net;
+pub mod shards;
+pub mod worker;
