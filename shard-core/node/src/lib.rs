@@ -1,1 +1,25 @@
-//! Part of Tidegate.
+//! The engine of one shard thread: its shards, their log, and what waits for the log.
+//!
+//! [`Node`] does no I/O, reads no clock and knows no thread: the host gives it commands, messages and the time, writes
+//! the batches it seals, and takes what it lets out. **Whatever leaves a node waits until the shard's op it depends on is
+//! durable**: answers, refusals, reads, messages to other shards and stock rows.
+//!
+//! [`open`] recovers a data directory and makes its nodes, [`checkpoint`] shortens the next start, and [`segments`]
+//! supplies and recycles the log's files; all three work on any [`Files`], so that the simulation runs the same code.
+
+pub mod checkpoint;
+mod files;
+mod gated;
+pub mod limits;
+mod node;
+pub mod open;
+mod output;
+mod parked;
+mod planted;
+pub mod segments;
+
+pub use files::{Files, join};
+pub use node::{Node, NodeConfig};
+pub use open::{OpenConfig, OpenError, Opened, open};
+pub use output::{Answer, Envelope, Output, StockRow, Ticket, Unavailable};
+pub use planted::Planted;
