@@ -1,2 +1,38 @@
-//! Part of Tidegate.
-fn main() {}
+//! `tidegate-loadgen`: an open-loop load generator that also proves the run was correct.
+//!
+//! It imports no crate of the gateway it checks: what it knows of it is its public API and the log's published dump.
+
+// Until the verifier uses all of it.
+#![allow(dead_code)]
+
+mod cli;
+mod clock;
+mod limits;
+mod meter;
+mod net;
+mod pace;
+mod raw;
+mod request;
+mod rng;
+mod run;
+mod skus;
+mod target;
+mod users;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let result = match cli::Cli::parse().command {
+        cli::Command::Run(args) => run::run(&args),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(e) => {
+            eprintln!("tidegate-loadgen: {e}");
+            ExitCode::from(2)
+        }
+    }
+}

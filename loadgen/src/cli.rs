@@ -1,0 +1,130 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::pace::Rate;
+use crate::skus::Spread;
+
+/// Open-loop load generator for Tidegate that also proves the run was correct.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate-loadgen", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Load a gateway, then prove that no order was lost and no unit sold twice.
+    Run(RunArgs),
+}
+
+/// Which tokens people carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Tokens {
+    /// Everyone shares one token (and has an address of its own).
+    One,
+    /// One token per user.
+    Fresh,
+}
+
+/// `run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Where to, as https://127.0.0.1:8443.
+    #[arg(long)]
+    pub target: String,
+    /// The gateway's Ed25519 key (DATA/token.key): it signs the users' tokens.
+    #[arg(long)]
+    pub token_key: Option<PathBuf>,
+    /// Requests per second, constant (12000) or a ramp (1000..20000).
+    #[arg(long, default_value = "1000")]
+    pub rate: Rate,
+    /// How long, as 30s, 2m or 500ms.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub duration: Duration,
+    /// Connections.
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// HTTP version: 1 or 2.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub http: u8,
+    /// Requests outstanding on a connection: pipelined on HTTP/1.1 (default 1), streams on HTTP/2 (default 16).
+    #[arg(long)]
+    pub outstanding: Option<usize>,
+    /// People, each with an address of its own.
+    #[arg(long, default_value_t = 100_000)]
+    pub users: u32,
+    /// One token for everyone, or one each.
+    #[arg(long, value_enum, default_value_t = Tokens::Fresh)]
+    pub tokens: Tokens,
+    /// Which SKUs: uniform, zipf, hot, or names with commas between.
+    #[arg(long, default_value = "uniform")]
+    pub skus: Spread,
+    /// How many of SKU-1, SKU-2, … uniform and zipf use.
+    #[arg(long, default_value_t = 1000)]
+    pub sku_count: u16,
+    /// Believe the certificates in this PEM file.
+    #[arg(long)]
+    pub cacert: Option<PathBuf>,
+    /// Believe any certificate.
+    #[arg(long)]
+    pub insecure: bool,
+    /// Write report.json here.
+    #[arg(long)]
+    pub report: Option<PathBuf>,
+    /// Saturate: every connection always has its requests outstanding; --rate is not used.
+    #[arg(long)]
+    pub closed_loop: bool,
+    /// Any 2xx from any server is right; nothing is verified.
+    #[arg(long)]
+    pub expect_any: bool,
+    /// Stop after this many requests.
+    #[arg(long)]
+    pub max_requests: Option<u64>,
+    /// A connection that owes an answer for this long is given up.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub timeout: Duration,
+    /// Seed of every random choice; without it one is made up and printed.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// No progress lines.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Parses 500ms, 30s, 2m, 1h; a bare number is seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let unit = match &text[at..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("{text}: want a time as 500ms, 30s, 2m or 1h")),
+    };
+    match text[..at].parse::<f64>() {
+        Ok(n) if n > 0.0 && n * unit <= 86_400.0 => Ok(Duration::from_secs_f64(n * unit)),
+        _ => Err(format!(
+            "{text}: want a time as 500ms, 30s, 2m or 1h, at most a day"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_with_their_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("3"), Ok(Duration::from_secs(3)));
+        assert!(duration("3x").is_err() && duration("-1s").is_err());
+    }
+}
