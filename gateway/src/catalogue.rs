@@ -1,0 +1,64 @@
+//! Puts SKUs into the shards from the control side: the sample catalogue of a first start.
+
+use std::time::{Duration, Instant};
+
+use tidegate_host::{Answer, Event, NetPort, Request};
+use tidegate_shard_core::{Command, Outcome, PutSku, SkuName, home_shard};
+
+use crate::first_start::SampleSku;
+use crate::worker::clock;
+
+/// How long the whole catalogue may take; a thousand SKUs take milliseconds.
+const TIME: Duration = Duration::from_secs(30);
+/// Requests under way at once, far below the rings' credits.
+const AT_ONCE: usize = 256;
+
+/// Puts every SKU and waits until all of them are durable.
+///
+/// # Errors
+/// A shard refused one, or did not answer in time.
+pub fn put(port: &mut NetPort, skus: &[SampleSku]) -> Result<(), String> {
+    let until = Instant::now() + TIME;
+    let mut rest = skus.iter();
+    let mut waiting = 0;
+    loop {
+        while waiting < AT_ONCE
+            && let Some(sku) = rest.next()
+        {
+            let command = command(sku)?;
+            let shard = home_shard(&command, port.shards());
+            let request = Request { ticket: 0, at_ns: clock::now_ns(), shard, command };
+            port.try_send(request).map_err(|_| "the shards take no requests")?;
+            waiting += 1;
+        }
+        if waiting == 0 {
+            return Ok(());
+        }
+        port.ring_bells();
+        while let Some(event) = port.try_recv() {
+            if let Event::Reply { answer, .. } = event {
+                waiting -= 1;
+                match answer {
+                    Answer::Decided(Outcome::Sku(_)) => {}
+                    other => return Err(format!("a shard did not take the sample catalogue: {other:?}")),
+                }
+            }
+        }
+        if Instant::now() > until {
+            return Err("the shards did not take the sample catalogue within 30 s".into());
+        }
+        port.wait(Duration::from_millis(10));
+    }
+}
+
+fn command(sku: &SampleSku) -> Result<Command, String> {
+    let name = SkuName::parse(sku.sku.as_bytes()).map_err(|e| format!("{}: {e}", sku.sku))?;
+    Ok(Command::PutSku(Box::new(PutSku {
+        name: Some(sku.name.as_str().into()),
+        price: Some(sku.price),
+        currency: Some(sku.currency),
+        stock: Some(sku.stock),
+        buyer_limit: sku.buyer_limit.map(Some),
+        ..PutSku::new(name)
+    })))
+}

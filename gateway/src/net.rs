@@ -1,0 +1,244 @@
+//! The net threads: made of the parts that all of them share, pinned, and run in the shell that works here.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::thread::JoinHandle;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use tidegate_conn::{ConnConfig, Deadlines, Limits as ConnLimits, Nanos};
+use tidegate_host::NetPort;
+
+use crate::auth::Authenticator;
+use crate::auth::keys::SharedKeys;
+use crate::breaker::Progress;
+use crate::certs::Certificates;
+use crate::config::Config;
+use crate::config::checked::Io;
+use crate::gcra::{SETS_DEFAULT, Table};
+use crate::limits::LISTEN_BACKLOG;
+use crate::worker::http_date::HttpDate;
+use crate::worker::inflight::Inflight;
+use crate::worker::jitter::Jitter;
+use crate::worker::request_id::RequestIds;
+use crate::worker::stack::Edge;
+use crate::worker::stats::NetStats;
+use crate::worker::stock_view::StockView;
+use crate::worker::{Shared, Worker, WorkerParts, clock, tasks, uring};
+
+/// What all net threads share.
+pub struct Net {
+    pub config: Arc<Config>,
+    pub keys: Arc<SharedKeys>,
+    pub certificates: Arc<Certificates>,
+    pub shared: Arc<Shared>,
+    limit_address: Option<Arc<Table>>,
+    limit_user: Option<Arc<Table>>,
+    limit_handshakes: Option<Arc<Table>>,
+}
+
+impl Net {
+    /// The shared parts of a configuration.
+    pub fn new(config: Arc<Config>, keys: Arc<SharedKeys>, certificates: Arc<Certificates>) -> Net {
+        let now_ns = clock::now_ns();
+        let table = |limit| Table::new(limit, SETS_DEFAULT, now_ns).map(Arc::new);
+        let shared = Arc::new(Shared {
+            drain: AtomicBool::new(false),
+            connections: AtomicUsize::new(0),
+            connections_max: config.server.connections_max,
+            drain_ns: config.timeouts.drain.as_nanos() as u64,
+        });
+        Net {
+            limit_address: table(config.limits.address),
+            limit_user: table(config.limits.user),
+            limit_handshakes: table(config.limits.handshakes),
+            config,
+            keys,
+            certificates,
+            shared,
+        }
+    }
+
+    /// Starts net thread `index` on `core`, serving `listener`.
+    ///
+    /// # Errors
+    /// The thread cannot be made.
+    pub fn spawn(
+        &self,
+        index: usize,
+        core: Option<usize>,
+        port: NetPort,
+        listener: OwnedFd,
+        stats: Arc<NetStats>,
+        shell: Shell,
+    ) -> io::Result<JoinHandle<io::Result<()>>> {
+        let edge_parts = self.edge_parts();
+        let certificates = Arc::clone(&self.certificates);
+        let config = Arc::clone(&self.config);
+        let shared = Arc::clone(&self.shared);
+        let handshake_limit = self.limit_handshakes.clone();
+        std::thread::Builder::new().name(format!("net-{index}")).spawn(move || {
+            if let Some(core) = core {
+                pin(core);
+            }
+            // Made here: a worker is of one thread.
+            let edge = edge_parts.edge(&config, port, stats);
+            let parts =
+                WorkerParts { edge, config: conn_config(&config, &certificates), handshake_limit, shared };
+            let worker = Worker::new(parts);
+            match shell {
+                Shell::Uring => uring::Shell::new(worker, listener)?.run(),
+                Shell::Monoio(driver) => tasks::run(driver, worker, listener),
+            }
+        })
+    }
+
+    fn edge_parts(&self) -> EdgeParts {
+        EdgeParts {
+            keys: Arc::clone(&self.keys),
+            limit_address: self.limit_address.clone(),
+            limit_user: self.limit_user.clone(),
+        }
+    }
+}
+
+/// The shared parts an edge is made of; may cross to its thread.
+struct EdgeParts {
+    keys: Arc<SharedKeys>,
+    limit_address: Option<Arc<Table>>,
+    limit_user: Option<Arc<Table>>,
+}
+
+impl EdgeParts {
+    fn edge(self, config: &Config, port: NetPort, stats: Arc<NetStats>) -> Edge {
+        let stall_ns = config.overload.stall.as_nanos() as u64;
+        let breakers = port.stats().iter().map(|_| Progress::new(stall_ns)).collect();
+        Edge {
+            breakers,
+            inflight: Inflight::new(config.overload.inflight_per_thread * port.stats().len()),
+            auth: Authenticator::new(self.keys, config.auth.cache_tokens),
+            limit_address: self.limit_address,
+            limit_user: self.limit_user,
+            proxies: Arc::new(config.server.trusted_proxies.clone()),
+            stock: StockView::default(),
+            draft: Default::default(),
+            stats,
+            ids: RequestIds::new(random()),
+            jitter: Jitter::new(random()),
+            date: HttpDate::default(),
+            answer_ns: config.timeouts.answer.as_nanos() as u64,
+            draining: false,
+            port,
+        }
+    }
+}
+
+/// How bytes are moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shell {
+    /// Our own io_uring loop.
+    Uring,
+    /// Tasks under monoio.
+    Monoio(tasks::Driver),
+}
+
+impl Shell {
+    /// The shell for a setting. Where io_uring is wanted but blocked: the portable one, and a sentence that says why.
+    ///
+    /// # Errors
+    /// io_uring was asked for by name and does not work here.
+    pub fn choose(io: Io) -> Result<(Shell, Option<String>), String> {
+        match io {
+            Io::Epoll => return Ok((Shell::Monoio(tasks::Driver::Epoll), None)),
+            Io::Monoio => return Ok((Shell::Monoio(tasks::Driver::Uring), None)),
+            Io::Auto | Io::Uring => {}
+        }
+        match uring::probe() {
+            Ok(()) => Ok((Shell::Uring, None)),
+            Err(why) if io == Io::Uring => Err(format!("server.io = \"uring\", but {why}")),
+            Err(why) => Ok((Shell::Monoio(tasks::Driver::Epoll), Some(format!("{why}; going on with epoll")))),
+        }
+    }
+}
+
+/// What connections are told.
+fn conn_config(config: &Config, certificates: &Arc<Certificates>) -> ConnConfig {
+    let (timeouts, http) = (&config.timeouts, &config.http);
+    let ns = |duration: std::time::Duration| Nanos(duration.as_nanos() as u64);
+    let covering = Arc::clone(certificates);
+    let mut conn = ConnConfig::with_tls(certificates.server_config());
+    conn.covers = Some(Box::new(move |sni, host| covering.covers(sni, host)));
+    conn.deadlines = Deadlines {
+        handshake: ns(timeouts.handshake),
+        head: ns(timeouts.head),
+        request: ns(timeouts.request),
+        idle: ns(timeouts.idle),
+        age: ns(timeouts.connection_age),
+        write: ns(timeouts.write),
+        ..Deadlines::default()
+    };
+    conn.limits = ConnLimits {
+        head_bytes: http.head_bytes,
+        head_fields: http.head_fields,
+        target_bytes: http.target_bytes,
+        body_bytes: http.body_bytes,
+        requests: http.requests_per_connection,
+        h2_streams: http.h2_streams,
+        h2_stream_window: http.h2_stream_window_bytes,
+        h2_connection_window: http.h2_connection_window_bytes,
+        ..ConnLimits::default()
+    };
+    conn
+}
+
+/// One listening socket a net thread, all on the same address: the kernel spreads connections by `SO_REUSEPORT`.
+///
+/// # Errors
+/// The address cannot be bound, also not after a second: an io_uring server that was killed holds its port for a moment.
+pub fn listen(address: SocketAddr) -> io::Result<OwnedFd> {
+    let mut tries = 20;
+    loop {
+        match bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {
+                tries -= 1;
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            result => return result,
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, LISTEN_BACKLOG)?;
+    Ok(socket)
+}
+
+/// The address a listener got, when port 0 was asked for.
+///
+/// # Errors
+/// The socket is gone.
+pub fn local_address(listener: &OwnedFd) -> io::Result<SocketAddr> {
+    let address = rustix::net::getsockname(listener)?;
+    SocketAddr::try_from(address).map_err(|_| io::Error::other("not an internet address"))
+}
+
+fn pin(core: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(core);
+    if let Err(errno) = rustix::thread::sched_setaffinity(None, &set) {
+        tracing::warn!(core, %errno, "the thread cannot be pinned");
+    }
+}
+
+/// Randomness for ids and jitter; nothing secret depends on it.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish() ^ clock::now_ns()
+}

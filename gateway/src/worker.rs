@@ -1,0 +1,410 @@
+//! What one net thread owns: its connections and its edge. No socket and no runtime: a shell moves the bytes.
+//!
+//! A shell's turn: [`Worker::begin_turn`], then `receive` for what was read, [`Worker::replies`], then for each
+//! [`Worker::next_dirty`] slot `transmit` and the rest of its upkeep, then [`Worker::ring_bells`] once, then sleep.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::RawFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tidegate_conn::{Answer, Conn, ConnConfig, ConnState, Event, Nanos};
+use tidegate_host::{Answer as ShardAnswer, Event as ShardEvent, StageTimes};
+
+use crate::codes::Code;
+use crate::gcra;
+
+pub mod answer;
+pub mod clock;
+pub mod http_date;
+pub mod inflight;
+pub mod jitter;
+pub mod outcome;
+pub mod refusal;
+pub mod request_id;
+pub mod stack;
+pub mod stats;
+pub mod stock_view;
+pub mod tasks;
+pub mod uring;
+
+use inflight::Waiting;
+use refusal::Refusal;
+use stack::{Edge, Origin, Step};
+use stock_view::StockLine;
+
+/// Told to every net thread at once.
+pub struct Shared {
+    /// Set once: stop accepting, finish what is in flight, end.
+    pub drain: AtomicBool,
+    /// Connections over all net threads.
+    pub connections: AtomicUsize,
+    /// Their bound.
+    pub connections_max: usize,
+    /// How long a drain may take, nanoseconds.
+    pub drain_ns: u64,
+}
+
+struct Slot {
+    conn: Conn,
+    peer: IpAddr,
+    dirty: bool,
+    /// Answers arrived since the last pump: input that waited may go on.
+    answered: bool,
+    /// The socket broke, or the drain is overdue: nothing more is said on it.
+    lost: bool,
+}
+
+/// The connections and the edge of one net thread.
+pub struct Worker {
+    slots: Vec<Option<Slot>>,
+    generations: Vec<u32>,
+    free: Vec<u32>,
+    dirty: VecDeque<u32>,
+    edge: Edge,
+    config: Rc<ConnConfig>,
+    handshake_limit: Option<Arc<gcra::Table>>,
+    shared: Arc<Shared>,
+    handshakes_this_turn: u32,
+    open: usize,
+    drain_until_ns: Option<u64>,
+}
+
+/// What a worker is made of.
+pub struct WorkerParts {
+    pub edge: Edge,
+    pub config: ConnConfig,
+    pub handshake_limit: Option<Arc<gcra::Table>>,
+    pub shared: Arc<Shared>,
+}
+
+impl Worker {
+    /// A worker without connections.
+    pub fn new(parts: WorkerParts) -> Worker {
+        Worker {
+            slots: Vec::new(),
+            generations: Vec::new(),
+            free: Vec::new(),
+            dirty: VecDeque::new(),
+            edge: parts.edge,
+            config: Rc::new(parts.config),
+            handshake_limit: parts.handshake_limit,
+            shared: parts.shared,
+            handshakes_this_turn: 0,
+            open: 0,
+            drain_until_ns: None,
+        }
+    }
+
+    /// A turn of the loop begins.
+    pub fn begin_turn(&mut self, now_ns: u64) {
+        self.handshakes_this_turn = 0;
+        self.edge.stats.turns.add(1);
+        let edge = &mut self.edge;
+        for (breaker, stats) in edge.breakers.iter_mut().zip(edge.port.stats()) {
+            let waiting = Some(stats.oldest_unsynced_ns.get()).filter(|since| *since != 0);
+            breaker.observe(now_ns, stats.batches.get(), waiting);
+        }
+    }
+
+    /// A connection was accepted; `None`: close it.
+    pub fn open(&mut self, peer: SocketAddr, now_ns: u64) -> Option<u32> {
+        let peer = peer.ip();
+        let full = self.shared.connections.load(Ordering::Relaxed) >= self.shared.connections_max;
+        if full || self.is_draining() || !self.may_shake_hands(peer, now_ns) {
+            self.edge.stats.accept_refused.add(1);
+            return None;
+        }
+        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        self.open += 1;
+        self.edge.stats.accepted.add(1);
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.generations.push(0);
+            (self.slots.len() - 1) as u32
+        });
+        let conn = Conn::new(Rc::clone(&self.config), Nanos(now_ns));
+        self.slots[slot as usize] = Some(Slot { conn, peer, dirty: false, answered: false, lost: false });
+        Some(slot)
+    }
+
+    /// Trusted proxies open connections for everybody and are not counted.
+    fn may_shake_hands(&self, peer: IpAddr, now_ns: u64) -> bool {
+        match &self.handshake_limit {
+            Some(table) if !self.edge.proxies.trusts(peer) => table.take(table.address_key(peer), now_ns).allowed,
+            _ => true,
+        }
+    }
+
+    /// `accept` failed with this errno (the listener stays).
+    pub fn accept_failed(&mut self, _errno: i32) {
+        self.edge.stats.accept_refused.add(1);
+    }
+
+    /// Whether bytes may be given to a connection in this turn: it reads, and its handshake is within the budget.
+    pub fn may_receive(&mut self, slot: u32, handshakes_max: u32) -> bool {
+        let Some(entry) = self.slots[slot as usize].as_mut() else { return true };
+        if entry.conn.state() == ConnState::Handshake {
+            if self.handshakes_this_turn >= handshakes_max {
+                return false;
+            }
+            self.handshakes_this_turn += 1;
+        }
+        entry.conn.wants_read()
+    }
+
+    /// Bytes were read.
+    pub fn receive(&mut self, slot: u32, bytes: &[u8], now_ns: u64) {
+        if let Some(entry) = self.slots[slot as usize].as_mut() {
+            entry.conn.receive(Nanos(now_ns), bytes);
+            self.pump(slot, now_ns);
+            self.mark_dirty(slot);
+        }
+    }
+
+    /// The peer sent its end.
+    pub fn receive_eof(&mut self, slot: u32, now_ns: u64) {
+        if let Some(entry) = self.slots[slot as usize].as_mut() {
+            entry.conn.receive_eof(Nanos(now_ns));
+            self.pump(slot, now_ns);
+            self.mark_dirty(slot);
+        }
+    }
+
+    /// The socket broke. What it asked for is decided all the same; its answers are dropped.
+    pub fn lost(&mut self, slot: u32) {
+        if let Some(entry) = self.slots[slot as usize].as_mut() {
+            entry.lost = true;
+            self.mark_dirty(slot);
+        }
+    }
+
+    /// Takes the requests that a connection has complete, and answers those that need no shard.
+    fn pump(&mut self, slot: u32, now_ns: u64) {
+        let Some(entry) = self.slots[slot as usize].as_mut() else { return };
+        entry.answered = false;
+        let origin = Origin { slot, generation: self.generations[slot as usize], peer: entry.peer };
+        while let Some(event) = entry.conn.next_event() {
+            let Event::Request(request) = event else { continue };
+            let exchange = request.exchange;
+            if self.edge.handle(origin, &request, now_ns) == Step::Answered {
+                let draft = &self.edge.draft;
+                let answer = Answer { status: draft.status(), headers: &draft.headers(), body: &draft.body };
+                entry.conn.respond(Nanos(now_ns), exchange, &answer);
+            }
+        }
+    }
+
+    /// Takes what the shards have answered.
+    pub fn replies(&mut self, now_ns: u64) {
+        while let Some(event) = self.edge.port.try_recv() {
+            match event {
+                ShardEvent::Reply { ticket, answer, times } => self.reply(ticket, &answer, times, now_ns),
+                ShardEvent::Stock(row) => {
+                    let line = StockLine {
+                        op: row.op.0,
+                        stocked: row.stocked,
+                        available: row.available,
+                        held: row.held,
+                        sold: row.sold,
+                    };
+                    self.edge.stock.update(row.sku, line);
+                }
+            }
+        }
+    }
+
+    fn reply(&mut self, ticket: u64, answer: &ShardAnswer, times: StageTimes, now_ns: u64) {
+        let Some(waiting) = self.edge.inflight.finish(ticket) else {
+            self.edge.stats.late_replies.add(1);
+            return;
+        };
+        let edge = &mut self.edge;
+        let refused = match answer {
+            ShardAnswer::Decided(outcome) => {
+                let context = outcome::Context {
+                    route: usize::from(waiting.route),
+                    wall_ms: clock::wall_ms(),
+                    jitter: &mut edge.jitter,
+                };
+                outcome::write(&mut edge.draft, outcome, context)
+            }
+            ShardAnswer::Unavailable(why) => {
+                let refusal = outcome::unavailable(*why, &mut edge.jitter);
+                refusal.write(&mut edge.draft);
+                Some(refusal.code())
+            }
+            ShardAnswer::Shed => {
+                edge.overloaded().write(&mut edge.draft);
+                Some(Code::Overloaded)
+            }
+        };
+        if let Some(code) = refused {
+            edge.stats.refused(code);
+        }
+        let stages = [times.queued_ns, times.decided_ns, times.synced_ns].map(u64::from);
+        edge.stats.ring_wait.record(stages[0]);
+        edge.stats.decide.record(stages[1]);
+        edge.stats.sync.record(stages[2]);
+        let whole = now_ns.saturating_sub(waiting.first_byte_ns);
+        edge.stats.reply.record(whole.saturating_sub(stages.iter().sum()));
+        self.answer(waiting, now_ns);
+    }
+
+    /// Gives the draft to the connection that waits for it, if it is still there.
+    fn answer(&mut self, waiting: Waiting, now_ns: u64) {
+        let edge = &mut self.edge;
+        edge.finish(usize::from(waiting.route), waiting.request_id, waiting.first_byte_ns, now_ns);
+        if self.generations[waiting.slot as usize] != waiting.slot_generation {
+            return;
+        }
+        let Some(entry) = self.slots[waiting.slot as usize].as_mut() else { return };
+        let draft = &edge.draft;
+        let answer = Answer { status: draft.status(), headers: &draft.headers(), body: &draft.body };
+        entry.conn.respond(Nanos(now_ns), waiting.exchange, &answer);
+        entry.answered = true;
+        if !std::mem::replace(&mut entry.dirty, true) {
+            self.dirty.push_back(waiting.slot);
+        }
+    }
+
+    /// Ten times a second: deadlines and the drain.
+    pub fn tick(&mut self, now_ns: u64) {
+        self.expire(now_ns);
+        let draining = self.shared.drain.load(Ordering::Relaxed) || !self.edge.port.is_serving();
+        if draining && self.drain_until_ns.is_none() {
+            self.drain_until_ns = Some(now_ns + self.shared.drain_ns);
+            self.edge.draining = true;
+        }
+        let overdue = self.drain_until_ns.is_some_and(|until| now_ns >= until);
+        let crowded = self.shared.connections.load(Ordering::Relaxed) * 10 >= self.shared.connections_max * 9;
+        for slot in 0..self.slots.len() {
+            let Some(entry) = self.slots[slot].as_mut() else { continue };
+            if entry.conn.timeout().is_some_and(|at| at.0 <= now_ns) {
+                entry.conn.handle_timeout(Nanos(now_ns));
+            } else if overdue {
+                entry.lost = true;
+            } else if draining || (crowded && entry.conn.in_flight() == 0) {
+                entry.conn.drain(Nanos(now_ns));
+            } else {
+                continue;
+            }
+            self.pump(slot as u32, now_ns);
+            self.mark_dirty(slot as u32);
+        }
+        self.publish();
+    }
+
+    /// Requests whose shard did not answer in time: decided perhaps, but not known durable.
+    fn expire(&mut self, now_ns: u64) {
+        let mut late = Vec::new();
+        self.edge.inflight.expire(now_ns, |waiting| late.push(waiting));
+        for waiting in late {
+            let detail = "the order may exist: ask again with the same Idempotency-Key";
+            Refusal::new(Code::OutcomeUnknown, detail).write(&mut self.edge.draft);
+            self.edge.stats.refused(Code::OutcomeUnknown);
+            self.answer(waiting, now_ns);
+        }
+    }
+
+    fn publish(&self) {
+        let (stats, counters, auth) = (&self.edge.stats, &self.config.counters, self.edge.auth.counters());
+        stats.connections.set(self.open as u64);
+        stats.conn_refusals.copy(counters);
+        stats.handshakes.set(counters.handshakes.get());
+        stats.handshakes_resumed.set(counters.handshakes_resumed.get());
+        stats.tokens_remembered.set(auth.hits);
+        stats.tokens_verified.set(auth.verified);
+        stats.inflight.set(self.edge.inflight.len() as u64);
+        stats.cpu_ns.set(clock::thread_cpu_ns());
+    }
+
+    /// The next connection that wants attention.
+    pub fn next_dirty(&mut self, now_ns: u64) -> Option<u32> {
+        let slot = self.dirty.pop_front()?;
+        if let Some(entry) = self.slots[slot as usize].as_mut() {
+            entry.dirty = false;
+            if entry.answered {
+                self.pump(slot, now_ns);
+            }
+        }
+        Some(slot)
+    }
+
+    /// Notes that a connection wants attention in this turn.
+    pub fn mark_dirty(&mut self, slot: u32) {
+        if let Some(entry) = self.slots[slot as usize].as_mut()
+            && !std::mem::replace(&mut entry.dirty, true)
+        {
+            self.dirty.push_back(slot);
+        }
+    }
+
+    /// Appends what is to be written; see [`Conn::transmit`].
+    pub fn transmit(&mut self, slot: u32, out: &mut Vec<u8>, cap: usize) -> bool {
+        self.slots[slot as usize].as_mut().is_some_and(|entry| !entry.lost && entry.conn.transmit(out, cap))
+    }
+
+    pub fn wants_read(&self, slot: u32) -> bool {
+        self.slots[slot as usize].as_ref().is_some_and(|entry| !entry.lost && entry.conn.wants_read())
+    }
+
+    pub fn wants_shutdown(&self, slot: u32) -> bool {
+        self.slots[slot as usize].as_ref().is_some_and(|entry| entry.conn.wants_shutdown())
+    }
+
+    pub fn is_closed(&self, slot: u32) -> bool {
+        self.slots[slot as usize].as_ref().is_none_or(|entry| entry.lost || entry.conn.is_closed())
+    }
+
+    /// The socket is closed; the slot is free.
+    pub fn close(&mut self, slot: u32) {
+        if self.slots[slot as usize].take().is_some() {
+            self.generations[slot as usize] = self.generations[slot as usize].wrapping_add(1);
+            self.free.push(slot);
+            self.open -= 1;
+            self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Shows this turn's commands to the shards: one bell each, if it sleeps.
+    pub fn ring_bells(&mut self) {
+        self.edge.port.ring_bells();
+    }
+
+    /// About to sleep; false when there is something to do.
+    pub fn prepare_sleep(&mut self) -> bool {
+        self.dirty.is_empty() && self.edge.port.prepare_sleep()
+    }
+
+    /// Awake again, in a shell whose ring reads the bell itself.
+    pub fn disarm(&mut self) {
+        self.edge.port.disarm();
+    }
+
+    /// Awake again, in a shell that only polls the bell.
+    pub fn woke(&mut self) {
+        self.edge.port.woke();
+    }
+
+    /// How often the ring's completion queue has overflowed, as the shell sees it.
+    pub fn overflows(&mut self, count: u32) {
+        self.edge.stats.cq_overflows.set(u64::from(count));
+    }
+
+    /// The eventfd that the shards ring.
+    pub fn bell_fd(&self) -> RawFd {
+        self.edge.port.bell_fd()
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.drain_until_ns.is_some()
+    }
+
+    /// Nothing is left: no connection, no request at a shard.
+    pub fn is_drained(&self) -> bool {
+        self.is_draining() && self.open == 0 && self.edge.inflight.is_empty()
+    }
+}

@@ -1,0 +1,91 @@
+//! A request that ends at the edge: which code, why, and what the answer carries beside it.
+
+use std::borrow::Cow;
+
+use crate::codes::Code;
+use crate::worker::answer::Draft;
+
+/// Why a request was refused. Values, not errors: the edge works as it should.
+#[derive(Debug)]
+pub struct Refusal {
+    code: Code,
+    detail: Cow<'static, str>,
+    retry_after_s: Option<u64>,
+    allow: &'static [&'static str],
+    rate: Option<Rate>,
+    challenge: Option<&'static str>,
+}
+
+/// The state of a token bucket, for the `RateLimit` headers (draft-ietf-httpapi-ratelimit-headers).
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// The policy's name: `address` or `user`.
+    pub policy: &'static str,
+    /// Requests a burst may hold.
+    pub burst: u64,
+    /// The burst's window in seconds: burst / rate, at least 1.
+    pub window_s: u64,
+    /// Seconds until one more request is allowed.
+    pub reset_s: u64,
+}
+
+impl Refusal {
+    /// A refusal with a sentence that says what was wrong and what would be right.
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Refusal {
+        Refusal { code, detail: detail.into(), retry_after_s: None, allow: &[], rate: None, challenge: None }
+    }
+
+    /// 405 with the methods that the route takes.
+    pub fn method_not_allowed(methods: &'static [&'static str]) -> Refusal {
+        let detail = format!("this route takes {}", methods.join(" and "));
+        Refusal { allow: methods, ..Refusal::new(Code::MethodNotAllowed, detail) }
+    }
+
+    /// Adds `Retry-After`, at least one second: zero would be a stampede.
+    pub fn retry_after(mut self, seconds: u64) -> Refusal {
+        self.retry_after_s = Some(seconds.max(1));
+        self
+    }
+
+    /// 429 with the bucket's state.
+    pub fn rate_limited(rate: Rate) -> Refusal {
+        let detail = match rate.policy {
+            "user" => "this user sends more requests than its bucket allows",
+            _ => "this address sends more requests than its bucket allows",
+        };
+        Refusal { rate: Some(rate), ..Refusal::new(Code::RateLimited, detail) }.retry_after(rate.reset_s)
+    }
+
+    /// Adds `WWW-Authenticate` (RFC 9110 section 11.6.1).
+    pub fn challenge(mut self, value: &'static str) -> Refusal {
+        self.challenge = Some(value);
+        self
+    }
+
+    /// The machine word.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Writes the problem document and its headers.
+    pub fn write(&self, draft: &mut Draft) {
+        draft.problem(self.code, &self.detail);
+        if let Some(seconds) = self.retry_after_s {
+            draft.header_number("retry-after", seconds);
+        }
+        if let Some(challenge) = self.challenge {
+            draft.header("www-authenticate", challenge.as_bytes());
+        }
+        if !self.allow.is_empty() {
+            draft.header("allow", self.allow.join(", ").as_bytes());
+        }
+        if let Some(rate) = self.rate {
+            draft.header_with("ratelimit-policy", |out| {
+                out.extend_from_slice(format!("\"{}\";q={};w={}", rate.policy, rate.burst, rate.window_s).as_bytes());
+            });
+            draft.header_with("ratelimit", |out| {
+                out.extend_from_slice(format!("\"{}\";r=0;t={}", rate.policy, rate.reset_s.max(1)).as_bytes());
+            });
+        }
+    }
+}

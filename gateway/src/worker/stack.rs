@@ -1,0 +1,184 @@
+//! The path of one request through the edge, a layer a line. Whatever refuses ends it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tidegate_conn::Request;
+use tidegate_host::{NetPort, Request as ShardRequest};
+use tidegate_shard_core::{Command, home_shard};
+
+use crate::address::TrustedProxies;
+use crate::auth::Authenticator;
+use crate::breaker::Progress;
+use crate::codes::Code;
+use crate::gcra;
+use crate::worker::answer::Draft;
+use crate::worker::http_date::HttpDate;
+use crate::worker::inflight::{Inflight, Waiting};
+use crate::worker::jitter::Jitter;
+use crate::worker::refusal::Refusal;
+use crate::worker::request_id::{RequestId, RequestIds};
+use crate::worker::stats::NetStats;
+use crate::worker::stock_view::StockView;
+use crate::worker::{clock, outcome};
+
+mod breaker;
+mod command;
+pub mod decode;
+mod identify;
+mod limit;
+pub mod route;
+
+use route::Route;
+
+/// What one net thread owns apart from its connections.
+pub struct Edge {
+    /// The way to the shards.
+    pub port: NetPort,
+    /// Verified tokens of this thread.
+    pub auth: Authenticator,
+    /// The bucket per client address, shared by all threads.
+    pub limit_address: Option<Arc<gcra::Table>>,
+    /// The bucket per user, shared by all threads.
+    pub limit_user: Option<Arc<gcra::Table>>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub proxies: Arc<TrustedProxies>,
+    /// Requests at the shards.
+    pub inflight: Inflight,
+    /// Stock as of durable ops.
+    pub stock: StockView,
+    /// The answer being written.
+    pub draft: Draft,
+    /// Figures of this thread.
+    pub stats: Arc<NetStats>,
+    /// One breaker a shard thread.
+    pub breakers: Vec<Progress>,
+    pub ids: RequestIds,
+    pub jitter: Jitter,
+    pub date: HttpDate,
+    /// How long an answer may take before it is 504.
+    pub answer_ns: u64,
+    /// No new orders: the process is on its way out.
+    pub draining: bool,
+}
+
+/// Which connection a request came by.
+#[derive(Clone, Copy)]
+pub struct Origin {
+    pub slot: u32,
+    pub generation: u32,
+    pub peer: IpAddr,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The answer is in the draft.
+    Answered,
+    /// A shard has it; the answer comes later.
+    Waiting,
+}
+
+impl Edge {
+    /// Takes one request in.
+    pub fn handle(&mut self, origin: Origin, request: &Request<'_>, now_ns: u64) -> Step {
+        let picked = &request.head.picked;
+        let id = self.ids.of(picked.x_request_id, picked.traceparent);
+        let route = route::of(request.head.method, request.head.path_and_query);
+        let index = route.as_ref().map_or(route::NO_ROUTE, Route::index);
+        let step = route.and_then(|route| self.layers(origin, request, route, id, now_ns));
+        match step {
+            Ok(Step::Waiting) => return Step::Waiting,
+            Ok(Step::Answered) => {}
+            Err(refusal) => {
+                self.stats.refused(refusal.code());
+                refusal.write(&mut self.draft);
+            }
+        }
+        self.finish(index, id, request.first_byte_at.0, now_ns);
+        Step::Answered
+    }
+
+    fn layers(
+        &mut self,
+        origin: Origin,
+        request: &Request<'_>,
+        route: Route,
+        id: RequestId,
+        now_ns: u64,
+    ) -> Result<Step, Refusal> {
+        let address = self.proxies.client(origin.peer, forwarded(request));
+        limit::address(self.limit_address.as_deref(), address, now_ns)?;
+        let caller = identify::caller(self, &route, request)?;
+        limit::user(self.limit_user.as_deref(), caller.as_ref(), now_ns)?;
+        if let (Route::ReadStock(sku), false) = (&route, caller.as_ref().is_some_and(|c| c.operator)) {
+            if let Some(line) = self.stock.get(sku) {
+                outcome::stock(&mut self.draft, sku.as_str(), line);
+                return Ok(Step::Answered);
+            }
+        }
+        let command = command::of(&route, caller.as_ref(), request)?;
+        let shard = home_shard(&command, self.port.shards());
+        breaker::admit(self, shard)?;
+        self.send(origin, request, &route, id, ShardRequest {
+            ticket: 0,
+            at_ns: request.first_byte_at.0,
+            shard,
+            command,
+        }, now_ns)
+    }
+
+    fn send(
+        &mut self,
+        origin: Origin,
+        request: &Request<'_>,
+        route: &Route,
+        request_id: RequestId,
+        mut command: ShardRequest,
+        now_ns: u64,
+    ) -> Result<Step, Refusal> {
+        if self.draining && matches!(command.command, Command::Place(_)) {
+            return Err(Refusal::new(Code::ShuttingDown, "this gateway takes no new orders").retry_after(1));
+        }
+        let waiting = Waiting {
+            slot: origin.slot,
+            slot_generation: origin.generation,
+            exchange: request.exchange,
+            route: route.index() as u8,
+            first_byte_ns: request.first_byte_at.0,
+            deadline_ns: now_ns + self.answer_ns,
+            request_id,
+        };
+        let Some(ticket) = self.inflight.begin(waiting) else { return Err(self.overloaded()) };
+        command.ticket = ticket;
+        if self.port.try_send(command).is_err() {
+            self.inflight.finish(ticket);
+            return Err(self.overloaded());
+        }
+        Ok(Step::Waiting)
+    }
+
+    /// 503 for a request that would have to wait too long.
+    pub fn overloaded(&mut self) -> Refusal {
+        Refusal::new(Code::Overloaded, "more orders wait than can be answered in time").retry_after(self.jitter.spread(1))
+    }
+
+    /// Adds what every answer carries, and counts it.
+    pub fn finish(&mut self, route: usize, id: RequestId, first_byte_ns: u64, now_ns: u64) {
+        self.draft.header("x-request-id", id.as_bytes());
+        self.draft.header("date", self.date.at(clock::wall_ms()));
+        self.stats.answered(route, self.draft.status(), now_ns.saturating_sub(first_byte_ns));
+    }
+}
+
+fn forwarded<'a>(request: &Request<'a>) -> ForwardedLines<'a> {
+    // One line is the common case and needs no walk over the head.
+    if request.head.picked.x_forwarded_for_lines <= 1 {
+        return request.head.picked.x_forwarded_for.into_iter().collect();
+    }
+    let lines = request.head.fields().filter(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"));
+    lines.map(|(_, value)| value).collect()
+}
+
+/// `X-Forwarded-For` lines in the order they came.
+type ForwardedLines<'a> = smallvec::SmallVec<[&'a [u8]; 4]>;

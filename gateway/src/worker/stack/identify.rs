@@ -1,0 +1,64 @@
+//! Who is asking, and whether the route is theirs to use.
+
+use std::sync::Arc;
+
+use tidegate_conn::Request;
+use tidegate_shard_core::{self as core, Buyer};
+
+use crate::auth::Denied;
+use crate::codes::Code;
+use crate::worker::clock;
+use crate::worker::refusal::Refusal;
+use crate::worker::stack::Edge;
+use crate::worker::stack::route::{Access, Route};
+
+/// A verified caller.
+pub struct Caller {
+    pub buyer: Buyer,
+    pub subject: Arc<str>,
+    pub operator: bool,
+}
+
+impl Caller {
+    /// On whose behalf an order is looked at.
+    pub fn on_behalf(&self) -> core::Caller {
+        if self.operator { core::Caller::Operator } else { core::Caller::Buyer(self.buyer) }
+    }
+}
+
+/// The caller of a request; `None` on a public route without a token.
+pub fn caller(edge: &mut Edge, route: &Route, request: &Request<'_>) -> Result<Option<Caller>, Refusal> {
+    let authorization = request.head.picked.authorization;
+    let access = route.access();
+    if access == Access::Public && authorization.is_none() {
+        return Ok(None);
+    }
+    let identity = match edge.auth.identify(authorization, clock::wall_ms() / 1000) {
+        Ok(identity) => identity,
+        Err(denied) => return Err(unauthorized(denied)),
+    };
+    if access == Access::Operator && !identity.operator {
+        return Err(Refusal::new(Code::Forbidden, "this route needs a token with the role \"operator\""));
+    }
+    Ok(Some(Caller {
+        buyer: Buyer(identity.buyer),
+        subject: Arc::clone(&identity.subject),
+        operator: identity.operator,
+    }))
+}
+
+fn unauthorized(denied: Denied) -> Refusal {
+    let detail = match denied {
+        Denied::Missing => "send Authorization: Bearer and a token",
+        Denied::Malformed => "the token is no JSON Web Token that this gateway reads",
+        Denied::UnknownKey => "no key is known by the token's kid",
+        Denied::Algorithm => "the token's algorithm is not the one its key is for",
+        Denied::Signature => "the token's signature does not hold",
+        Denied::Expired => "the token has expired",
+        Denied::NotYetValid => "the token is not valid yet",
+        Denied::Issuer => "the token's issuer is not the one its key is for",
+        Denied::Audience => "the token is meant for another audience",
+        Denied::Subject => "the token needs a subject of 1 to 128 bytes",
+    };
+    Refusal::new(Code::Unauthorized, detail).challenge(denied.challenge())
+}

@@ -1,0 +1,28 @@
+//! Token buckets: per client address before the token is looked at, per user after it.
+
+use std::net::IpAddr;
+
+use crate::gcra::{Table, Take};
+use crate::worker::refusal::{Rate, Refusal};
+use crate::worker::stack::identify::Caller;
+
+/// Takes a token of the client's address.
+pub fn address(table: Option<&Table>, address: IpAddr, now_ns: u64) -> Result<(), Refusal> {
+    let Some(table) = table else { return Ok(()) };
+    admit(table, "address", table.take(table.address_key(address), now_ns))
+}
+
+/// Takes a token of the user. Operators are counted like everybody.
+pub fn user(table: Option<&Table>, caller: Option<&Caller>, now_ns: u64) -> Result<(), Refusal> {
+    let (Some(table), Some(caller)) = (table, caller) else { return Ok(()) };
+    admit(table, "user", table.take(table.buyer_key(&caller.buyer.0), now_ns))
+}
+
+fn admit(table: &Table, policy: &'static str, take: Take) -> Result<(), Refusal> {
+    if take.allowed {
+        return Ok(());
+    }
+    let burst = u64::from(table.burst());
+    let window_s = ((burst as f64 / table.rate()).ceil() as u64).max(1);
+    Err(Refusal::rate_limited(Rate { policy, burst, window_s, reset_s: take.retry_after_s() }))
+}

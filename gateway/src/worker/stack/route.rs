@@ -1,0 +1,181 @@
+//! Which resource and method a request names.
+
+use tidegate_shard_core::{OrderId, SkuName};
+
+use crate::codes::Code;
+use crate::worker::refusal::Refusal;
+
+/// A request's route, its identifiers parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `POST /v1/orders`
+    Place,
+    /// `GET /v1/orders/{id}`
+    ReadOrder(OrderId),
+    /// `POST /v1/orders/{id}/cancel`
+    Cancel(OrderId),
+    /// `POST /v1/orders/{id}/confirm`
+    Confirm(OrderId),
+    /// `GET /v1/stock/{sku}`
+    ReadStock(SkuName),
+    /// `GET /v1/skus/{sku}`
+    ReadSku(SkuName),
+    /// `PUT /v1/skus/{sku}`
+    PutSku(SkuName),
+    /// `POST /v1/skus/{sku}/stock-changes`
+    ChangeStock(SkuName),
+}
+
+/// Route names as metric labels; the index is [`Route::index`], the last one stands for "no such route".
+pub const ROUTE_NAMES: [&str; 9] = [
+    "/v1/orders",
+    "/v1/orders/{id}",
+    "/v1/orders/{id}/cancel",
+    "/v1/orders/{id}/confirm",
+    "/v1/stock/{sku}",
+    "/v1/skus/{sku}",
+    "PUT /v1/skus/{sku}",
+    "/v1/skus/{sku}/stock-changes",
+    "other",
+];
+
+/// The index of requests that name no route.
+pub const NO_ROUTE: usize = ROUTE_NAMES.len() - 1;
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// No token needed; one that is sent must be valid.
+    Public,
+    /// Any valid token.
+    User,
+    /// A token with the role `operator`.
+    Operator,
+}
+
+impl Route {
+    /// The row of [`ROUTE_NAMES`].
+    pub fn index(&self) -> usize {
+        match self {
+            Route::Place => 0,
+            Route::ReadOrder(_) => 1,
+            Route::Cancel(_) => 2,
+            Route::Confirm(_) => 3,
+            Route::ReadStock(_) => 4,
+            Route::ReadSku(_) => 5,
+            Route::PutSku(_) => 6,
+            Route::ChangeStock(_) => 7,
+        }
+    }
+
+    /// Who may ask.
+    pub fn access(&self) -> Access {
+        match self {
+            Route::ReadStock(_) | Route::ReadSku(_) => Access::Public,
+            Route::Place | Route::ReadOrder(_) | Route::Cancel(_) => Access::User,
+            Route::Confirm(_) | Route::PutSku(_) | Route::ChangeStock(_) => Access::Operator,
+        }
+    }
+}
+
+/// Finds the route of a method and a request target. Query strings are accepted and ignored.
+pub fn of(method: &str, target: &str) -> Result<Route, Refusal> {
+    let path = target.split(['?', '#']).next().unwrap_or(target);
+    let rest = path.strip_prefix("/v1/").ok_or_else(not_found)?;
+    let mut parts = rest.split('/');
+    let (collection, id, action, more) = (parts.next(), parts.next(), parts.next(), parts.next());
+    if more.is_some() {
+        return Err(not_found());
+    }
+    match (collection, id, action) {
+        (Some("orders"), None, None) => allow(method, &["POST"], || Ok(Route::Place)),
+        (Some("orders"), Some(id), None) => allow(method, &["GET"], || Ok(Route::ReadOrder(order_id(id)?))),
+        (Some("orders"), Some(id), Some("cancel")) => allow(method, &["POST"], || Ok(Route::Cancel(order_id(id)?))),
+        (Some("orders"), Some(id), Some("confirm")) => allow(method, &["POST"], || Ok(Route::Confirm(order_id(id)?))),
+        (Some("stock"), Some(sku), None) => allow(method, &["GET"], || Ok(Route::ReadStock(sku_name(sku)?))),
+        (Some("skus"), Some(sku), None) => allow(method, &["GET", "PUT"], || {
+            let sku = sku_name(sku)?;
+            Ok(if method == "PUT" { Route::PutSku(sku) } else { Route::ReadSku(sku) })
+        }),
+        (Some("skus"), Some(sku), Some("stock-changes")) => {
+            allow(method, &["POST"], || Ok(Route::ChangeStock(sku_name(sku)?)))
+        }
+        _ => Err(not_found()),
+    }
+}
+
+fn allow(
+    method: &str,
+    methods: &'static [&'static str],
+    route: impl FnOnce() -> Result<Route, Refusal>,
+) -> Result<Route, Refusal> {
+    if methods.contains(&method) { route() } else { Err(Refusal::method_not_allowed(methods)) }
+}
+
+fn not_found() -> Refusal {
+    Refusal::new(Code::NotFound, "no route has this path; the API begins at /v1/orders, /v1/skus and /v1/stock")
+}
+
+fn order_id(text: &str) -> Result<OrderId, Refusal> {
+    text.parse().map_err(|_| Refusal::new(Code::UnknownOrder, "an order id is a decimal number of up to 19 digits"))
+}
+
+/// A SKU in a path may be percent-encoded (RFC 3986 section 2.1); the only characters of a SKU that clients encode
+/// in practice are `:` and `_`, but every escape is read.
+fn sku_name(text: &str) -> Result<SkuName, Refusal> {
+    let mut decoded = [0u8; 64];
+    let mut length = 0;
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let byte = if byte == b'%' {
+            let hex = |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16));
+            match (hex(bytes.next()), hex(bytes.next())) {
+                (Some(high), Some(low)) => (high * 16 + low) as u8,
+                _ => return Err(bad_sku()),
+            }
+        } else {
+            byte
+        };
+        *decoded.get_mut(length).ok_or_else(bad_sku)? = byte;
+        length += 1;
+    }
+    SkuName::parse(&decoded[..length]).map_err(|_| bad_sku())
+}
+
+fn bad_sku() -> Refusal {
+    Refusal::new(Code::InvalidPath, "a SKU is 1 to 47 characters of A-Z a-z 0-9 . _ : -")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_of_the_api_is_found() {
+        let sku = SkuName::parse(b"TOUR-7:VIP").unwrap();
+        let id: OrderId = "12345".parse().unwrap();
+        for (method, target, route) in [
+            ("POST", "/v1/orders", Route::Place),
+            ("GET", "/v1/orders/12345?x=1", Route::ReadOrder(id)),
+            ("POST", "/v1/orders/12345/cancel", Route::Cancel(id)),
+            ("POST", "/v1/orders/12345/confirm", Route::Confirm(id)),
+            ("GET", "/v1/stock/TOUR-7:VIP", Route::ReadStock(sku)),
+            ("GET", "/v1/skus/TOUR-7%3aVIP", Route::ReadSku(sku)),
+            ("PUT", "/v1/skus/TOUR-7:VIP", Route::PutSku(sku)),
+            ("POST", "/v1/skus/TOUR-7:VIP/stock-changes", Route::ChangeStock(sku)),
+        ] {
+            assert_eq!(of(method, target).ok(), Some(route), "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_route_says_so_and_a_wrong_method_names_the_right_ones() {
+        let code = |method, target| of(method, target).map_err(|r| r.code()).unwrap_err();
+        assert_eq!(code("GET", "/"), Code::NotFound);
+        assert_eq!(code("GET", "/v1/orders/1/cancel/x"), Code::NotFound);
+        assert_eq!(code("DELETE", "/v1/orders/1"), Code::MethodNotAllowed);
+        assert_eq!(code("GET", "/v1/orders/abc"), Code::UnknownOrder);
+        assert_eq!(code("GET", "/v1/skus/a%zz"), Code::InvalidPath);
+        assert_eq!(code("GET", "/v1/stock/"), Code::InvalidPath);
+    }
+}
