@@ -3,14 +3,33 @@
 //! Pure: no clock, no I/O, no threads, no randomness. Time is an argument, entries go out, and the same entries give
 //! the same state on every machine.
 
+mod buyer;
+mod change;
 pub mod codec;
 pub mod command;
+mod cross;
+mod digest;
+mod end;
 pub mod entry;
+mod expiry;
+mod hold;
 pub mod ids;
+mod invariants;
 pub mod limits;
 pub mod message;
+mod order;
+mod order_state;
 pub mod outcome;
+mod pay;
+mod place;
 pub mod shard;
+mod sku;
+mod snapshot;
+mod stock;
+mod wire;
+
+#[cfg(test)]
+mod tests;
 
 pub use codec::DecodeError;
 pub use command::{Caller, ChangeStock, Command, Line, Lines, Place, PutSku, body_hash, home_shard};

@@ -58,3 +58,13 @@ impl Default for Limits {
         }
     }
 }
+
+/// Longest display name of a SKU and longest reason of a stock change, in bytes: a line of text, and it is kept in
+/// memory once per SKU.
+pub const TEXT_BYTES_MAX: usize = 200;
+
+/// Longest hold time of an unpaid order, in ms (7 days): deadlines must stay far from overflow.
+pub const HOLD_MS_MAX: u32 = 7 * 24 * 3_600_000;
+
+/// Hold time of a SKU that does not say, in ms: long enough to pay by phone, short enough to sell again.
+pub const HOLD_MS_DEFAULT: u32 = 15 * 60_000;

@@ -1,0 +1,4 @@
+//! Rules as sentences; `world.rs` is the bench they run on.
+
+mod end;
+mod world;
