@@ -1,0 +1,91 @@
+//! The faults that are planted on purpose.
+
+use std::fmt;
+use std::str::FromStr;
+
+use tidegate_node::OpenConfig;
+
+/// A fault that the simulation must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// An answer leaves before its op is synced.
+    ReplyBeforeSync,
+    /// A message to another shard leaves before its op is synced.
+    MessageBeforeSync,
+    /// A payment that comes after the order expired is taken as if the stock were still held.
+    ConfirmAfterExpiry,
+    /// After a restart ids follow the clock, whatever was issued before.
+    IdReuseAfterClockStep,
+    /// A question is answered "released", and the attempt lives on.
+    AbortAnswerDoesNotBind,
+    /// The home shard forgets an order before all participants acknowledged its end.
+    HomeForgetsEarly,
+    /// A release that overtakes its hold leaves no tombstone.
+    TombstoneDropped,
+    /// Recovery takes the records that a recycled segment had before.
+    StaleRecordAccepted,
+    /// A batch rewrites the block that the batch before it ended in.
+    DurableBlockRewritten,
+    /// A segment is freed although the next start, or the store, needs it.
+    SegmentFreedTooEarly,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Bug; 10] = [
+        Bug::ReplyBeforeSync,
+        Bug::MessageBeforeSync,
+        Bug::ConfirmAfterExpiry,
+        Bug::IdReuseAfterClockStep,
+        Bug::AbortAnswerDoesNotBind,
+        Bug::HomeForgetsEarly,
+        Bug::TombstoneDropped,
+        Bug::StaleRecordAccepted,
+        Bug::DurableBlockRewritten,
+        Bug::SegmentFreedTooEarly,
+    ];
+
+    /// Puts the fault where it belongs. Without the feature `planted-bugs` there are no faults to plant.
+    #[cfg(not(feature = "planted-bugs"))]
+    pub(crate) fn plant(self, _config: &mut OpenConfig) {
+        panic!("built without the feature planted-bugs");
+    }
+
+    /// Puts the fault where it belongs.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn plant(self, config: &mut OpenConfig) {
+        use tidegate_shard_core::PlantedBug as Core;
+        let core = match self {
+            Bug::ConfirmAfterExpiry => Some(Core::ConfirmAfterExpiry),
+            Bug::IdReuseAfterClockStep => Some(Core::IdReuseAfterClockStep),
+            Bug::AbortAnswerDoesNotBind => Some(Core::AbortAnswerDoesNotBind),
+            Bug::HomeForgetsEarly => Some(Core::HomeForgetsEarly),
+            Bug::TombstoneDropped => Some(Core::TombstoneDropped),
+            _ => None,
+        };
+        config.shard.planted = core;
+        match self {
+            Bug::ReplyBeforeSync => config.node.planted = tidegate_node::Planted::ReplyBeforeSync,
+            Bug::MessageBeforeSync => config.node.planted = tidegate_node::Planted::MessageBeforeSync,
+            Bug::SegmentFreedTooEarly => config.node.planted = tidegate_node::Planted::SegmentFreedTooEarly,
+            Bug::StaleRecordAccepted => config.log_planted = tidegate_log::Planted::StaleRecordAccepted,
+            Bug::DurableBlockRewritten => config.log_planted = tidegate_log::Planted::DurableBlockRewritten,
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Display for Bug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl FromStr for Bug {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Bug, String> {
+        let known = Bug::ALL.into_iter().find(|bug| bug.to_string() == text);
+        known.ok_or_else(|| format!("no such fault: {text}; there are {:?}", Bug::ALL))
+    }
+}

@@ -1,0 +1,142 @@
+//! What a seed decides before a run begins.
+
+use tidegate_node::{NodeConfig, OpenConfig};
+use tidegate_shard_core::{Limits, Millis, ShardConfig, ShardId};
+
+use crate::bug::Bug;
+use crate::rng::Rng;
+
+/// Microseconds in a millisecond.
+pub const MS: u64 = 1000;
+
+/// How the machine is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The process is killed; what it wrote may still reach the disk.
+    Kill,
+    /// The power goes: what was not synced is lost, kept, torn or damaged.
+    PowerLoss,
+    /// A sync fails, which ends the process.
+    SyncFailure,
+}
+
+/// One run's size and faults.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Shards of the data directory.
+    pub shards: u16,
+    /// SKUs.
+    pub skus: usize,
+    /// Clients that work at the same time.
+    pub clients: usize,
+    /// When clients stop, in microseconds of simulated time.
+    pub until: u64,
+    /// When and how the machine stops.
+    pub stops: Vec<(u64, Stop)>,
+    /// When the wall's clock steps, and by how many seconds.
+    pub steps: Vec<(u64, i64)>,
+    /// When the disk is full, and for how long.
+    pub full: Option<(u64, u64)>,
+    /// In percent: how many starts stop again before they serve.
+    pub start_stops: u64,
+    /// In percent: answers that are lost on their way to the client.
+    pub lost_answers: u64,
+    /// A write and its sync take this long in microseconds, from and to.
+    pub write_us: (u64, u64),
+    /// A message between threads takes this long, from and to.
+    pub net_us: (u64, u64),
+    /// A client waits this long between two requests, from and to.
+    pub think_us: (u64, u64),
+    /// The planted fault.
+    pub bug: Option<Bug>,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn new(rng: &mut Rng, bug: Option<Bug>) -> Plan {
+        let until = rng.between(1_500, 2_500) * MS;
+        let stop = |rng: &mut Rng| match rng.below(10) {
+            0..5 => Stop::PowerLoss,
+            5..8 => Stop::Kill,
+            _ => Stop::SyncFailure,
+        };
+        let stops = (0..rng.between(1, 4))
+            .map(|_| (rng.between(50 * MS, until), stop(rng)))
+            .collect();
+        let steps = (0..rng.below(4)).map(|_| {
+            let seconds = if rng.percent(50) {
+                3600
+            } else {
+                rng.between(1, 3600)
+            };
+            (
+                rng.below(until),
+                if rng.percent(50) {
+                    seconds as i64
+                } else {
+                    -(seconds as i64)
+                },
+            )
+        });
+        let steps = steps.collect();
+        let slow_disk = rng.percent(25);
+        let slow_net = rng.percent(25);
+        Plan {
+            shards: rng.between(5, 9) as u16,
+            skus: rng.between(6, 14) as usize,
+            clients: rng.between(4, 12) as usize,
+            until,
+            stops,
+            steps,
+            full: rng
+                .percent(15)
+                .then(|| (rng.below(until), rng.between(20, 400) * MS)),
+            start_stops: 25,
+            lost_answers: rng.below(10),
+            write_us: if slow_disk { (500, 20 * MS) } else { (80, 3 * MS) },
+            net_us: if slow_net { (100, 60 * MS) } else { (5, 2 * MS) },
+            think_us: (0, rng.between(5, 40) * MS),
+            bug,
+        }
+    }
+
+    /// How the nodes are opened; `threads` may change from start to start.
+    pub fn open_config(&self, threads: usize, entropy: u64) -> OpenConfig {
+        let limits = Limits {
+            gather_ms: 150,
+            closing_grace_ms: 300,
+            payment_margin_ms: 20,
+            again_ms: 20,
+            ..Limits::default()
+        };
+        let shard = ShardConfig {
+            limits,
+            hash_seed: entropy,
+            ..ShardConfig::new(ShardId(0), self.shards)
+        };
+        let node = NodeConfig {
+            expiry_grace_ms: GRACE_MS,
+            digest_every: 16,
+            applied_every: 8,
+            checkpoint_segments: 1,
+            ..NodeConfig::new(tidegate_log::LogId(0), self.shards)
+        };
+        let mut config = OpenConfig {
+            entropy,
+            shard,
+            node,
+            segment_bytes: tidegate_log::limits::SEGMENT_BYTES_MIN,
+            ..OpenConfig::new(self.shards, threads)
+        };
+        if let Some(bug) = self.bug {
+            bug.plant(&mut config);
+        }
+        config
+    }
+}
+
+/// Nothing expires for this long after a start.
+pub const GRACE_MS: u64 = 200;
+
+/// The wall's clock at the beginning: 2026-01-01T00:00:00Z.
+pub const BEGINNING: Millis = Millis(1_767_225_600_000);
