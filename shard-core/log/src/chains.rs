@@ -109,25 +109,26 @@ impl Chain {
             shard: record.shard,
             op: record.op,
         };
-        let next = self.op + 1;
-        if self.seen && record.op == next {
+        let follows = |op: u64| record.op.checked_sub(1) == Some(op);
+        if self.seen && follows(self.op) {
             if record.previous != self.chain {
                 return Err(broken());
             }
         } else if self.seen || strict {
             // A hole is harmless only where the checkpoint covers it: older logs may be freed out of turn.
-            let covered = record.op > self.op && record.op <= self.mark_op + 1;
+            let covered = record.op > self.op && (record.op <= self.mark_op || follows(self.mark_op));
             if !covered {
-                let expected = if self.seen { next } else { self.mark_op + 1 };
+                let last = if self.seen { self.op } else { self.mark_op };
+                let (log, shard, expected) = (record.log, record.shard, last.saturating_add(1));
                 return Err(Fault::OpGap {
-                    log: record.log,
+                    log,
                     at,
-                    shard: record.shard,
+                    shard,
                     expected,
                     found: record.op,
                 });
             }
-            if record.op == self.mark_op + 1 && record.previous != self.mark_chain {
+            if follows(self.mark_op) && record.previous != self.mark_chain {
                 return Err(broken());
             }
         }

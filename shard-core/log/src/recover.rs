@@ -48,7 +48,8 @@ pub struct Recovered {
     pub walked: Walked,
     /// What to do, in order, before anything of this log is answered, fed, checkpointed or appended to.
     pub actions: Vec<RecoveryAction>,
-    /// The number of the next segment.
+    /// The number of the next segment. Write the manifest with (at least) this number, the largest of all logs, before
+    /// the actions: they free segments, and a number that only a freed segment had must not come again.
     pub next_segment: SegmentNumber,
 }
 

@@ -43,6 +43,14 @@ impl SegmentHeader {
         block[60..64].copy_from_slice(&crc.to_le_bytes());
     }
 
+    /// The header in a block, if it is sound and of a known version.
+    pub fn decode_sound(block: &[u8]) -> Option<SegmentHeader> {
+        match SegmentHeader::decode(block) {
+            HeaderRead::Sound(header) => Some(header),
+            HeaderRead::UnknownVersion(_) | HeaderRead::Damaged => None,
+        }
+    }
+
     pub(crate) fn decode(block: &[u8]) -> HeaderRead {
         if block.len() < 64 || block[..8] != MAGIC || u32_at(block, 60) != crc32c(&block[..60]) {
             return HeaderRead::Damaged;

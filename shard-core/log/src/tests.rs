@@ -1,1 +1,9 @@
-//! Tests.
+//! The log as a whole, on a tiny disk in memory.
+
+mod crash;
+mod decoder;
+mod disk;
+mod faults;
+mod format;
+#[cfg(feature = "planted-bugs")]
+mod planted;
