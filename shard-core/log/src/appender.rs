@@ -1,85 +1,22 @@
 //! The writing end of a log: records in, batches of whole blocks out.
 
 use crate::aligned::AlignedBuf;
-use crate::batch::{self, BatchHeader, Identity};
+use crate::batch::{self, Identity};
 use crate::chains::Chains;
 use crate::limits::{
-    BATCH_BYTES_DEFAULT, BATCH_BYTES_MAX, BLOCK, PAYLOAD_BYTES_MAX, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX,
-    SEGMENT_BYTES_MIN, SHARDS_MAX,
+    BATCH_BYTES_MAX, BLOCK, PAYLOAD_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, SHARDS_MAX,
 };
-use crate::planted::Planted;
-use crate::position::{LogId, Lsn, Position, SegmentNumber, ShardOp, StartNumber, blocks_up};
+use crate::position::{Lsn, Position, SegmentNumber, ShardOp};
 use crate::record::{self, Fields};
-use crate::segment::{SegmentHeader, u16_at, u32_at, u64_at};
+use crate::segment::SegmentHeader;
 
 mod next;
+mod parts;
+mod seal;
 
 pub use next::NewSegment;
 use next::NextSegment;
-
-/// What an appender begins with. After recovery take [`crate::Recovered::appender_config`]; for a new log
-/// [`AppenderConfig::new`].
-#[derive(Clone, Debug)]
-pub struct AppenderConfig {
-    /// The log.
-    pub log: LogId,
-    /// This start, from the manifest that is already synced.
-    pub start: StartNumber,
-    /// Bytes of each new segment: whole blocks, within the limits.
-    pub segment_bytes: u32,
-    /// Bytes past which [`Appender::is_full`] asks the engine to stop deciding.
-    pub batch_bytes_max: usize,
-    /// The number of the first segment to make. Every start begins a segment of its own.
-    pub next_segment: SegmentNumber,
-    /// The log's end, durable.
-    pub durable_upto: Position,
-    /// The planted fault, if any.
-    pub planted: Planted,
-}
-
-impl AppenderConfig {
-    /// A new log's, with default sizes.
-    pub fn new(log: LogId, start: StartNumber) -> AppenderConfig {
-        AppenderConfig {
-            log,
-            start,
-            segment_bytes: SEGMENT_BYTES_DEFAULT,
-            batch_bytes_max: BATCH_BYTES_DEFAULT,
-            next_segment: SegmentNumber(1),
-            durable_upto: Position::START,
-            planted: Planted::None,
-        }
-    }
-}
-
-/// Whole blocks to write at `offset` of `segment` and to sync, then to give back to [`Appender::synced`]. If write or
-/// sync fails, the process stops: it is never retried.
-#[derive(Debug)]
-pub struct Batch {
-    /// Where to write.
-    pub segment: SegmentNumber,
-    /// A multiple of the block size.
-    pub offset: u32,
-    /// A multiple of the block size long, aligned in memory.
-    pub bytes: AlignedBuf,
-    /// The last record in it: durable, with all before, once this is synced.
-    pub last: Lsn,
-    /// How many records it has; 0 for a mark.
-    pub records: u32,
-    /// The last op of each shard in it.
-    pub ops: Vec<ShardOp>,
-    /// A segment that this batch leaves behind: closed, fit to be fed from and checkpointed once this is synced.
-    pub closed: Option<SegmentNumber>,
-}
-
-/// What a synced batch made durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Synced {
-    /// All records up to this one are durable.
-    pub durable: Lsn,
-    /// And the log's bytes up to here.
-    pub position: Position,
-}
+pub use parts::{AppenderConfig, Batch, Synced};
 
 /// Collects records into the batch that fills while the batch before is written.
 ///
@@ -329,170 +266,6 @@ impl Appender {
         }
         &mut self.shards[shard]
     }
-
-    /// Bytes left in the open segment.
-    fn room(&self) -> Option<usize> {
-        self.open
-            .as_ref()
-            .map(|open| (self.config.segment_bytes - open.offset) as usize)
-    }
-
-    /// What a batch of `bytes` takes up.
-    fn padded(&self, bytes: usize) -> usize {
-        if self.config.planted.durable_block_rewritten() {
-            bytes
-        } else {
-            blocks_up(bytes)
-        }
-    }
-
-    fn seal_fill(&mut self) -> Option<Batch> {
-        if self.out.is_some() {
-            return None;
-        }
-        let padded = self.padded(self.fill.len());
-        let mut closed = None;
-        if self.room().is_none_or(|room| padded > room) {
-            let number = self.next.take()?;
-            closed = self.begin_segment(number);
-        }
-        let offset = self
-            .open
-            .as_ref()
-            .map(|open| open.offset)
-            .expect("a segment is open");
-        let limit = self.room().expect("a segment is open").min(BATCH_BYTES_MAX);
-        let bytes = self.close(limit, offset);
-        Some(self.hand_out(bytes, offset, closed))
-    }
-
-    fn begin_segment(&mut self, number: SegmentNumber) -> Option<SegmentNumber> {
-        let identity = Identity {
-            log: self.config.log,
-            start: Some(self.config.start),
-            segment: number,
-            unbound: self.config.planted.stale_record_accepted(),
-        };
-        self.tail.clear();
-        let before = self.open.replace(OpenSegment {
-            number,
-            identity,
-            offset: BLOCK as u32,
-        });
-        before.map(|open| open.number)
-    }
-
-    /// Binds the pending records, or as many as `limit` bytes take, to their place, and leaves them alone in `fill`.
-    /// Returns the records of the rest. Their chains were known when they were appended, their CRCs only now.
-    fn close(&mut self, limit: usize, offset: u32) -> AlignedBuf {
-        let identity = self.open.as_ref().expect("a segment is open").identity;
-        let seed = identity.seed(self.config.start);
-        self.spare_ops.clear();
-        let (mut at, mut records) = (batch::HEADER, 0);
-        while at < self.fill.len() {
-            let record = &self.fill[at..];
-            let size = record::size(u32_at(record, 4) as usize);
-            if at + size > limit {
-                break;
-            }
-            let (shard, op) = (u16_at(record, 32), u64_at(record, 8));
-            let crc = seed.crc(offset + at as u32, &record[4..size]);
-            self.fill[at..at + 4].copy_from_slice(&crc.to_le_bytes());
-            note_op(
-                &mut self.shards[usize::from(shard)],
-                &mut self.spare_ops,
-                shard,
-                op,
-                self.sealed,
-            );
-            records += 1;
-            at += size;
-        }
-        assert!(
-            records > 0 || self.fill_records == 0,
-            "the longest record fits an empty segment"
-        );
-        let rest = self.take_rest(at);
-        let header = BatchHeader {
-            start: self.config.start,
-            segment: identity.segment,
-            records,
-            bytes: at as u32,
-            durable_upto: self.durable_upto,
-        };
-        header.write(seed, offset, &mut self.fill);
-        self.fill_records -= records;
-        self.sealed.0 += u64::from(records);
-        rest
-    }
-
-    fn take_rest(&mut self, at: usize) -> AlignedBuf {
-        let mut rest = match self.spare.take() {
-            Some(mut spare) => {
-                spare.clear();
-                spare.resize(batch::HEADER);
-                spare
-            }
-            None => new_fill(self.config.batch_bytes_max),
-        };
-        rest.extend(&self.fill[at..]);
-        self.fill.resize(at);
-        rest
-    }
-
-    fn hand_out(&mut self, rest: AlignedBuf, offset: u32, closed: Option<SegmentNumber>) -> Batch {
-        let mut bytes = std::mem::replace(&mut self.fill, rest);
-        let records = u32_at(&bytes, 20);
-        let end = offset + self.padded(bytes.len()) as u32;
-        let mut at = offset;
-        if self.config.planted.durable_block_rewritten() {
-            (bytes, at) = self.rewrite_durable_block(&bytes, offset);
-        }
-        bytes.resize(blocks_up(bytes.len()));
-        let open = self.open.as_mut().expect("a segment is open");
-        open.offset = end;
-        self.unmarked = records > 0;
-        let segment = open.number;
-        self.out = Some(Out {
-            segment,
-            offset: at,
-            last: self.sealed,
-            end: Position::new(segment, end),
-        });
-        let ops = std::mem::take(&mut self.spare_ops);
-        assert!(bytes.len().is_multiple_of(BLOCK) && (at as usize).is_multiple_of(BLOCK));
-        Batch {
-            segment,
-            offset: at,
-            bytes,
-            last: self.sealed,
-            records,
-            ops,
-            closed,
-        }
-    }
-
-    /// Planted: puts what already stands in the batch's first block before it.
-    fn rewrite_durable_block(&mut self, batch: &[u8], offset: u32) -> (AlignedBuf, u32) {
-        let mut bytes = AlignedBuf::with_capacity(self.tail.len() + batch.len());
-        bytes.extend(&self.tail);
-        bytes.extend(batch);
-        let at = offset - self.tail.len() as u32;
-        self.tail = bytes[bytes.len() / BLOCK * BLOCK..].to_vec();
-        (bytes, at)
-    }
-}
-
-/// Notes the op of a record in the list of the batch's last ops. `batch` tells batches apart: the record before it.
-fn note_op(tail: &mut ShardTail, ops: &mut Vec<ShardOp>, shard: u16, op: u64, batch: Lsn) {
-    // Lsn + 1, so that the first batch differs from "never".
-    let batch = Lsn(batch.0 + 1);
-    if tail.in_batch == batch {
-        ops[tail.slot as usize].op = op;
-        return;
-    }
-    (tail.in_batch, tail.slot) = (batch, ops.len() as u32);
-    ops.push(ShardOp { shard, op });
 }
 
 fn new_fill(batch_bytes_max: usize) -> AlignedBuf {

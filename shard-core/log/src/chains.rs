@@ -5,7 +5,7 @@ use crate::limits::SHARDS_MAX;
 use crate::position::{Position, ShardMark};
 use crate::walk::Record;
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Chain {
     /// The last record seen, or op 0 and chain 0 when strict and none was.
     op: u64,
@@ -17,6 +17,7 @@ struct Chain {
 }
 
 /// Where each shard's chain stands. One value goes through all logs of a data directory, oldest layout first.
+#[derive(Clone, Debug)]
 pub struct Chains {
     shards: Vec<Chain>,
     strict: bool,

@@ -10,69 +10,13 @@ use crate::record::{self, Fields};
 use crate::segment::{HeaderRead, SegmentHeader};
 use crate::source::{SegmentFile, SegmentSource};
 
+mod found;
+mod search;
 mod view;
 
+pub use found::{Record, SegmentSummary, Walked};
+use search::{search, sound_batch};
 use view::SegmentView;
-
-/// One record, borrowed from the reader's window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record<'a> {
-    /// The log.
-    pub log: LogId,
-    /// The segment.
-    pub segment: SegmentNumber,
-    /// The record's first byte in it.
-    pub offset: u32,
-    /// The shard.
-    pub shard: u16,
-    /// The shard's op.
-    pub op: u64,
-    /// Shard time in unix milliseconds.
-    pub time: u64,
-    /// Chain hash of the shard's record before.
-    pub previous: u64,
-    /// Chain hash of this one.
-    pub chain: u64,
-    /// The entry, opaque here.
-    pub payload: &'a [u8],
-}
-
-/// One segment that holds valid records.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SegmentSummary {
-    /// The segment.
-    pub number: SegmentNumber,
-    /// Its valid bytes: up to the end of the last valid batch.
-    pub end: u32,
-    /// Its file's length.
-    pub file_bytes: u64,
-    /// Its records.
-    pub records: u64,
-    /// The last op of each shard in it, by shard.
-    pub ops: Vec<ShardOp>,
-}
-
-/// What a walk found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Walked {
-    /// Segments with batches, in order.
-    pub segments: Vec<SegmentSummary>,
-    /// Segments without a valid batch: prepared but not used, or all of whose writes were cut short.
-    pub unused: Vec<SegmentNumber>,
-    /// Where the valid batches end: a multiple of the block size.
-    pub end: Position,
-    /// How far the log says it was durable: at most `end`, and less by the last batch unless a mark followed it.
-    pub durable_upto: Position,
-    /// Something other than zeros follows `end` in its segment: a write that a crash cut short, or what a recycled
-    /// segment held before.
-    pub torn: bool,
-    /// Records visited.
-    pub records: u64,
-    /// The latest shard time of any record; 0 without records.
-    pub last_time: u64,
-    /// The largest segment number seen, used or not.
-    pub largest: SegmentNumber,
-}
 
 /// Visits every valid record of a log in order; checks CRCs, chains, and that nothing acknowledged is missing.
 /// A batch is visited only when all of it is valid. Streams; allocates nothing per record.
@@ -391,52 +335,4 @@ fn take_ops(shards: &mut Vec<u64>) -> Vec<ShardOp> {
         .collect();
     shards.clear();
     ops
-}
-
-/// The batch at `at`, if all of it is valid; else the offset of the first thing that is not.
-#[expect(clippy::type_complexity, reason = "a read error around found or bad")]
-fn sound_batch<S: SegmentSource, V>(
-    view: &mut SegmentView<'_, S>,
-    identity: &Identity,
-    at: u32,
-) -> Result<Result<(u32, BatchHeader), u32>, WalkError<S::Error, V>> {
-    let Some(header) = view
-        .bytes(at, batch::HEADER)?
-        .and_then(|b| BatchHeader::read(b, identity, at))
-    else {
-        return Ok(Err(at));
-    };
-    let seed = identity.seed(header.start);
-    let Some(batch) = view.bytes(at, header.bytes as usize)? else {
-        return Ok(Err(at));
-    };
-    Ok(batch::check(batch, header.records, seed, at).map(|()| (at, header)))
-}
-
-struct Searched {
-    found: Option<BatchHeader>,
-    /// Not only zeros were passed.
-    nonzero: bool,
-}
-
-/// The first sound batch header from `from` on that `wanted` holds of. Headers stand at blocks' beginnings.
-fn search<S: SegmentSource, V>(
-    view: &mut SegmentView<'_, S>,
-    identity: &Identity,
-    from: u32,
-    wanted: impl Fn(&BatchHeader) -> bool,
-) -> Result<Searched, WalkError<S::Error, V>> {
-    let (mut at, mut nonzero) = (from, false);
-    loop {
-        let next = (at + 1).next_multiple_of(BLOCK as u32);
-        let Some(bytes) = view.bytes(at, (next - at) as usize)? else {
-            return Ok(Searched { found: None, nonzero });
-        };
-        nonzero = nonzero || bytes.iter().any(|&byte| byte != 0);
-        let found = BatchHeader::read(bytes, identity, at).filter(|header| wanted(header));
-        if found.is_some() {
-            return Ok(Searched { found, nonzero });
-        }
-        at = next;
-    }
 }
