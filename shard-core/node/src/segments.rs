@@ -62,6 +62,8 @@ pub fn prepare<F: Files>(files: &mut F, log: LogId, segment: &NewSegment) -> io:
     };
     files.write_at(&source, 0, &segment.header[..])?;
     files.sync(&source)?;
+    // The name that is renamed must itself be on the device.
+    files.sync_dir(SPARE)?;
     files.rename(&source, &target)?;
     files.sync_dir(&log_dir(log))?;
     files.sync_dir(SPARE)

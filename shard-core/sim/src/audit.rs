@@ -151,7 +151,10 @@ impl Audit {
             }
             Outcome::Refused(_) => return Ok(()),
         };
-        self.shards[usize::from(shard.0)].claims.push((op.0, claim));
+        // A repeated change of stock gets the figures of the first time.
+        let at = if let Claim::Stock(view) = &claim { view.op } else { op };
+        self.left(shard, at, "a figure")?;
+        self.shards[usize::from(shard.0)].claims.push((at.0, claim));
         Ok(())
     }
 

@@ -15,6 +15,7 @@ impl Node {
             wake,
             sends,
         } = decision;
+        let logged_at = entry.as_ref().map(|entry| entry.at);
         if let Some(entry) = entry {
             self.record(at, &entry);
         }
@@ -37,22 +38,30 @@ impl Node {
         for (to, message) in sends {
             self.send(at, to, message);
         }
+        if let Some(now) = logged_at {
+            self.log_digest(at, now);
+        }
         self.note_timer(at);
     }
 
-    /// Applies an entry and appends it to the log; and a digest when one is due.
+    /// Applies an entry and appends it to the log.
     pub(super) fn record(&mut self, at: usize, entry: &Entry) {
         self.append(at, entry);
         let home = &mut self.homes[at];
         home.stock_changed = true;
-        home.digest_in -= 1;
+        home.digest_in = home.digest_in.saturating_sub(1);
+        // Rows of this shard are due; see `turn`.
+        self.rows_at = self.rows_at.min(home.stock_at);
+    }
+
+    /// Logs the shard's digest when it is due: after the decision's outputs, which name the op before it.
+    fn log_digest(&mut self, at: usize, now: Millis) {
+        let home = &mut self.homes[at];
         if home.digest_in == 0 {
             home.digest_in = self.config.digest_every;
-            let digest = home.shard.digest_entry(entry.at);
+            let digest = home.shard.digest_entry(now);
             self.append(at, &digest);
         }
-        // Rows of this shard are due; see `turn`.
-        self.rows_at = self.rows_at.min(self.homes[at].stock_at);
     }
 
     fn append(&mut self, at: usize, entry: &Entry) {
@@ -60,9 +69,7 @@ impl Node {
         home.shard.apply(entry);
         self.bytes.clear();
         entry.encode(&mut self.bytes);
-        home.last = self
-            .appender
-            .append(home.shard.id().0, home.shard.op().0, entry.at.0, &self.bytes);
+        home.last = self.appender.append(home.shard.id().0, home.shard.op().0, entry.at.0, &self.bytes);
     }
 
     /// An answer that depends on the shard as it is now.
