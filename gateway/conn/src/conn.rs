@@ -3,10 +3,12 @@
 use crate::context::Context;
 use crate::counters::bump;
 use crate::h1::H1;
+use crate::h2::H2;
 use crate::limits::LINGER_BYTES;
 use crate::output::Output;
-use crate::tls::Tls;
+use crate::tls::{Received, Tls, TlsError};
 use crate::{Answer, ConnConfig, Event, ExchangeId, Nanos, Refusal};
+use crate::{h1, h2};
 use std::rc::Rc;
 
 /// What is spoken.
@@ -59,6 +61,7 @@ enum Spoken {
         first_at: Option<Nanos>,
     },
     H1(H1),
+    H2(Box<H2>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -119,17 +122,14 @@ impl Conn {
     }
 
     fn receive_open(&mut self, bytes: &[u8]) {
-        let plain = match &mut self.spoken {
-            Spoken::Unknown { bytes, .. } => bytes,
-            Spoken::H1(h1) => h1.input(self.now),
+        let now = self.now;
+        let tls = self.tls.as_mut();
+        let received = match &mut self.spoken {
+            Spoken::Unknown { bytes: plain, .. } => take_plaintext(tls, bytes, plain),
+            Spoken::H1(h1) => take_plaintext(tls, bytes, h1.input(now)),
+            Spoken::H2(h2) => h2.input(now, |plain| take_plaintext(tls, bytes, plain)),
         };
-        let Some(tls) = &mut self.tls else {
-            plain.extend_from_slice(bytes);
-            self.detect();
-            return;
-        };
-        let received = tls.receive(bytes, plain);
-        if matches!(self.spoken, Spoken::Unknown { .. }) && !tls.is_handshaking() {
+        if matches!(self.spoken, Spoken::Unknown { .. }) {
             self.detect();
         }
         match received {
@@ -146,12 +146,16 @@ impl Conn {
         let Spoken::Unknown { bytes, first_at } = &mut self.spoken else {
             return;
         };
-        if let Some(tls) = &self.tls {
+        let is_h2 = if let Some(tls) = &self.tls {
+            if tls.is_handshaking() {
+                return;
+            }
             let counters = &self.config.counters;
             bump(&counters.handshakes);
             if tls.is_resumed() {
                 bump(&counters.handshakes_resumed);
             }
+            tls.is_h2()
         } else {
             if bytes.is_empty() {
                 return;
@@ -160,12 +164,25 @@ impl Conn {
             if bytes.len() < PREFACE.len() && PREFACE.starts_with(bytes) {
                 return;
             }
-        }
-        let mut h1 = H1::new(std::mem::take(bytes), self.now);
+            bytes.starts_with(PREFACE)
+        };
+        let bytes = std::mem::take(bytes);
+        self.spoken = if is_h2 {
+            Spoken::H2(Box::new(H2::new(bytes, &self.config.limits, self.now)))
+        } else {
+            Spoken::H1(H1::new(bytes, self.now))
+        };
         if self.draining {
-            h1.drain();
+            self.drain_protocol();
         }
-        self.spoken = Spoken::H1(h1);
+    }
+
+    fn drain_protocol(&mut self) {
+        match &mut self.spoken {
+            Spoken::Unknown { .. } => {}
+            Spoken::H1(h1) => h1.drain(),
+            Spoken::H2(h2) => h2.drain(self.now),
+        }
     }
 
     /// The peer sent its end. What it asked before is still answered; call `next_event` as after `receive`.
@@ -183,6 +200,7 @@ impl Conn {
         match &mut self.spoken {
             Spoken::Unknown { .. } => self.life = Life::Closed,
             Spoken::H1(h1) => h1.receive_eof(),
+            Spoken::H2(h2) => h2.receive_eof(),
         }
     }
 
@@ -194,13 +212,15 @@ impl Conn {
         let context = context(&self.config, self.tls.as_ref(), self.now, self.id);
         let found = match &mut self.spoken {
             Spoken::Unknown { .. } => None,
-            Spoken::H1(h1) => h1.poll(&context),
+            Spoken::H1(h1) => h1.poll(&context).map(Found::H1),
+            Spoken::H2(h2) => h2.poll(&context).map(Found::H2),
         };
         if found.is_none() {
             self.settle();
         }
         match (&self.spoken, found) {
-            (Spoken::H1(h1), Some(whole)) => Some(h1.event(&whole)),
+            (Spoken::H1(h1), Some(Found::H1(whole))) => Some(h1.event(&whole)),
+            (Spoken::H2(h2), Some(Found::H2(found))) => h2.event(found),
             _ => None,
         }
     }
@@ -216,6 +236,7 @@ impl Conn {
         let accepted = match &mut self.spoken {
             Spoken::Unknown { .. } => false,
             Spoken::H1(h1) => h1.respond(&context, exchange, answer),
+            Spoken::H2(h2) => h2.respond(&context, exchange, answer),
         };
         self.settle();
         accepted
@@ -227,26 +248,25 @@ impl Conn {
     pub fn transmit(&mut self, out: &mut Vec<u8>, cap: usize) -> bool {
         let before = out.len();
         self.settle();
-        let mut none = Output::default();
-        let plain = match &mut self.spoken {
-            Spoken::Unknown { .. } => &mut none,
-            Spoken::H1(h1) => &mut h1.output,
-        };
         if self.life == Life::Closed {
             return false;
         }
-        if let Some(tls) = &mut self.tls {
-            tls.transmit(plain, out, cap);
-        } else {
-            let count = plain.len().min(cap.saturating_sub(out.len()));
-            out.extend_from_slice(&plain.pending()[..count]);
-            plain.consume(count);
+        let mut none = Output::default();
+        match &mut self.spoken {
+            Spoken::Unknown { .. } => send(self.tls.as_mut(), &mut none, out, cap),
+            Spoken::H1(h1) => send(self.tls.as_mut(), &mut h1.output, out, cap),
+            Spoken::H2(h2) => loop {
+                h2.write(&context(&self.config, self.tls.as_ref(), self.now, self.id));
+                if !h2.output(|plain| send(self.tls.as_mut(), plain, out, cap)) {
+                    break;
+                }
+            },
         }
         self.stalled_since = None;
         self.settle();
         // The alert or the close_notify that settling queued leaves with the last bytes.
-        if let Some(tls) = self.tls.as_mut().filter(|tls| tls.wants_write()) {
-            tls.transmit(&mut none, out, cap);
+        if matches!(self.life, Life::Closing { .. }) {
+            send(self.tls.as_mut(), &mut none, out, cap);
         }
         out.len() > before
     }
@@ -256,20 +276,17 @@ impl Conn {
         if self.life == Life::Closed {
             return false;
         }
-        self.tls.as_ref().is_some_and(Tls::wants_write) || !self.is_output_empty()
-    }
-
-    /// Whether the protocol has nothing to send.
-    fn is_output_empty(&self) -> bool {
-        match &self.spoken {
-            Spoken::Unknown { .. } => true,
-            Spoken::H1(h1) => h1.output.is_empty(),
-        }
+        let has_plaintext = match &self.spoken {
+            Spoken::Unknown { .. } => false,
+            Spoken::H1(h1) => !h1.output.is_empty(),
+            Spoken::H2(h2) => h2.has_output(),
+        };
+        has_plaintext || self.tls.as_ref().is_some_and(Tls::wants_write)
     }
 
     /// Notices that the protocol is over, and that output waits.
     fn settle(&mut self) {
-        if self.life == Life::Open && self.is_finished() && self.is_output_empty() {
+        if self.life == Life::Open && self.is_finished() {
             self.begin_closing();
         }
         if let (Life::Closing { .. }, true, false) = (self.life, self.eof, self.has_output()) {
@@ -283,7 +300,8 @@ impl Conn {
     fn is_finished(&self) -> bool {
         match &self.spoken {
             Spoken::Unknown { .. } => false,
-            Spoken::H1(h1) => h1.is_finished(),
+            Spoken::H1(h1) => h1.is_finished() && h1.output.is_empty(),
+            Spoken::H2(h2) => h2.is_finished() && !h2.has_output(),
         }
     }
 
@@ -329,6 +347,7 @@ impl Conn {
             } => Some(first_at.after(deadlines.head)),
             Spoken::Unknown { .. } => Some(self.born.after(deadlines.idle)),
             Spoken::H1(h1) => h1.timeout(&self.context()),
+            Spoken::H2(h2) => h2.timeout(&self.context()),
         };
         [age, phase].into_iter().flatten().min()
     }
@@ -384,6 +403,10 @@ impl Conn {
                 let context = context(&self.config, self.tls.as_ref(), self.now, self.id);
                 h1.handle_timeout(&context);
             }
+            Spoken::H2(h2) => {
+                let context = context(&self.config, self.tls.as_ref(), self.now, self.id);
+                h2.handle_timeout(&context);
+            }
         }
     }
 
@@ -397,6 +420,7 @@ impl Conn {
                 // A peer that starts handshakes and does not read our part of them is not read either.
                 Spoken::Unknown { .. } => self.stalled_since.is_none() || self.tls.is_none(),
                 Spoken::H1(h1) => h1.wants_read(&self.context()),
+                Spoken::H2(h2) => h2.wants_read(),
             },
         }
     }
@@ -413,11 +437,10 @@ impl Conn {
             return;
         }
         self.draining = true;
-        match &mut self.spoken {
-            // A handshake goes on: the first answer will say that the connection closes.
+        match &self.spoken {
             Spoken::Unknown { bytes, .. } if self.tls.is_none() && bytes.is_empty() => self.begin_closing(),
-            Spoken::Unknown { .. } => {}
-            Spoken::H1(h1) => h1.drain(),
+            // A handshake goes on: the first answer will say that the connection closes.
+            _ => self.drain_protocol(),
         }
         self.settle();
     }
@@ -443,6 +466,7 @@ impl Conn {
         match &self.spoken {
             Spoken::Unknown { .. } => 0,
             Spoken::H1(h1) => h1.in_flight(),
+            Spoken::H2(h2) => h2.in_flight(),
         }
     }
 
@@ -451,6 +475,7 @@ impl Conn {
         match &self.spoken {
             Spoken::Unknown { .. } => None,
             Spoken::H1(_) => Some(Protocol::H1),
+            Spoken::H2(_) => Some(Protocol::H2),
         }
     }
 
@@ -468,4 +493,31 @@ fn context<'a>(config: &'a ConnConfig, tls: Option<&'a Tls>, now: Nanos, conn: u
         is_tls: tls.is_some(),
         sni: tls.and_then(Tls::sni),
     }
+}
+
+/// What a protocol's `poll` found.
+enum Found {
+    H1(h1::Whole),
+    H2(h2::Found),
+}
+
+/// Appends to `plain` what the bytes from the wire hold.
+fn take_plaintext(tls: Option<&mut Tls>, bytes: &[u8], plain: &mut Vec<u8>) -> Result<Received, TlsError> {
+    match tls {
+        Some(tls) => tls.receive(bytes, plain),
+        None => {
+            plain.extend_from_slice(bytes);
+            Ok(Received::default())
+        }
+    }
+}
+
+/// Moves plaintext towards the wire until `out` holds `cap` bytes.
+fn send(tls: Option<&mut Tls>, plain: &mut Output, out: &mut Vec<u8>, cap: usize) {
+    if let Some(tls) = tls {
+        return tls.transmit(plain, out, cap);
+    }
+    let count = plain.len().min(cap.saturating_sub(out.len()));
+    out.extend_from_slice(&plain.pending()[..count]);
+    plain.consume(count);
 }

@@ -24,6 +24,7 @@ mod counters;
 mod event;
 mod exchange;
 mod h1;
+mod h2;
 mod head;
 mod host;
 mod limits;

@@ -64,3 +64,12 @@ pub(crate) const LINGER_BYTES: usize = 256 * 1024;
 
 /// Answer buffers kept for answers that overtook others on a pipelined connection.
 pub(crate) const SPARE_ANSWERS: usize = 4;
+
+/// Resets that a peer may provoke from us on one connection before h2 says ENHANCE_YOUR_CALM.
+pub(crate) const H2_PROVOKED_RESETS: usize = 500;
+
+/// Streams that h2 remembers for a second after we reset them; h2's default is 50.
+pub(crate) const H2_RESET_STREAMS: usize = 50;
+
+/// Streams reset by the peer before we took them from h2; h2's default, a fifth of the concurrent ones.
+pub(crate) const H2_PENDING_RESETS: usize = 20;

@@ -1,6 +1,9 @@
 //! What the tests of the byte interface share.
 #![allow(dead_code)]
 
+pub mod client;
+pub mod tls;
+
 use std::rc::Rc;
 use tidegate_conn::{Answer, Conn, ConnConfig, Event, ExchangeId, Nanos};
 
@@ -43,9 +46,7 @@ pub fn requests(conn: &mut Conn) -> Vec<Seen> {
 
 pub fn output(conn: &mut Conn) -> Vec<u8> {
     let mut out = Vec::new();
-    while conn.has_output() {
-        assert!(conn.transmit(&mut out, usize::MAX), "what is promised comes");
-    }
+    while conn.has_output() && conn.transmit(&mut out, usize::MAX) {}
     out
 }
 

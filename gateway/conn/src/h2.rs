@@ -1,0 +1,562 @@
+//! HTTP/2: drives the `h2` crate over memory, with a waker that wakes nobody (RFC 9113).
+//!
+//! Nobody wakes, so the connection is pumped after whatever could change its mind: input, answers, output that left,
+//! a drain, a deadline.
+
+mod abuse;
+mod answer;
+mod pipe;
+mod request;
+mod stream;
+mod tap;
+
+use crate::context::Context;
+use crate::counters::bump;
+use crate::h1::write::with_refusal;
+use crate::output::Output;
+use crate::{Answer, Event, ExchangeId, Limits, Nanos, Refusal, Request};
+use ::h2::Reason;
+use ::h2::server;
+use abuse::Abuse;
+use answer::Names;
+use bytes::Bytes;
+use hashbrown::HashMap;
+use pipe::{Pipe, PipeEnd};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use stream::{Collected, Stream, Whole};
+
+/// The HTTP/2 side of a connection.
+pub(crate) struct H2 {
+    pipe: Rc<RefCell<Pipe>>,
+    engine: Engine,
+    streams: HashMap<u32, Stream, foldhash::fast::FixedState>,
+    /// Streams whose request is whole and not handed out, oldest first; some may be gone.
+    whole: VecDeque<u32>,
+    /// The request that was handed out last: its bytes are borrowed until the next call.
+    current: Option<Whole>,
+    /// Handed out, then given up by the client.
+    cancelled: Vec<ExchangeId>,
+    /// Handed out and not answered.
+    unanswered: usize,
+    /// Requests that were not whole at once, with their deadlines, oldest first; some may be gone.
+    collecting: VecDeque<(Nanos, u32)>,
+    /// Answered streams whose last frame is not written, with their deadlines, oldest first.
+    unsent: VecDeque<(Nanos, u32)>,
+    names: Names,
+    abuse: Abuse,
+    requests: u64,
+    has_answered: bool,
+    received_at: Nanos,
+    born: Nanos,
+    idle_since: Nanos,
+    /// Something changed since the last pump: what came in, or what we did.
+    has_news: bool,
+    drain: Drain,
+}
+
+enum Engine {
+    /// The client's preface is not complete.
+    Handshake(Box<server::Handshake<PipeEnd, Bytes>>),
+    Open(Box<server::Connection<PipeEnd, Bytes>>),
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drain {
+    No,
+    /// The first GOAWAY is out; the second waits for the PING's acknowledgement.
+    Asked {
+        since: Nanos,
+        pongs: u32,
+    },
+    /// The second is out, or the connection was cut.
+    Told,
+}
+
+/// Bytes of a client's preface before its first frame.
+const PREFACE_BYTES: usize = 24;
+
+impl H2 {
+    /// `input` holds what arrived before the protocol was known.
+    pub fn new(input: Vec<u8>, limits: &Limits, now: Nanos) -> H2 {
+        let has_news = true;
+        let pipe = Rc::new(RefCell::new(Pipe::new(
+            input,
+            limits.output_bytes,
+            PREFACE_BYTES,
+            now,
+        )));
+        let handshake = builder(limits).handshake(PipeEnd(pipe.clone()));
+        H2 {
+            pipe,
+            engine: Engine::Handshake(Box::new(handshake)),
+            streams: HashMap::default(),
+            whole: VecDeque::new(),
+            current: None,
+            cancelled: Vec::new(),
+            unanswered: 0,
+            collecting: VecDeque::new(),
+            unsent: VecDeque::new(),
+            names: Names::default(),
+            abuse: Abuse::new(now),
+            requests: 0,
+            has_answered: false,
+            received_at: now,
+            born: now,
+            idle_since: now,
+            has_news,
+            drain: Drain::No,
+        }
+    }
+
+    /// Calls `fill` with the buffer where received bytes go.
+    pub fn input<T>(&mut self, now: Nanos, fill: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        self.received_at = now;
+        self.has_news = true;
+        fill(&mut self.pipe.borrow_mut().input)
+    }
+
+    pub fn receive_eof(&mut self) {
+        self.pipe.borrow_mut().eof = true;
+        self.has_news = true;
+    }
+
+    /// Lets h2 write what it has, if there is news.
+    pub fn write(&mut self, context: &Context<'_>) {
+        if self.has_news {
+            self.pump(context);
+        }
+    }
+
+    /// Lets `take` have the output. Returns whether that made room for what h2 could not write: then `write` again.
+    pub fn output(&mut self, take: impl FnOnce(&mut Output)) -> bool {
+        let mut pipe = self.pipe.borrow_mut();
+        let before = pipe.output.len();
+        take(&mut pipe.output);
+        let made_room = pipe.is_blocked && pipe.output.len() < before;
+        self.has_news |= made_room;
+        made_room
+    }
+
+    pub fn has_output(&self) -> bool {
+        !self.is_output_empty() || (self.has_news && !matches!(self.engine, Engine::Done))
+    }
+
+    pub fn is_output_empty(&self) -> bool {
+        self.pipe.borrow().output.is_empty()
+    }
+
+    /// h2 has ended the connection; what it said last may still be in the output.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.engine, Engine::Done)
+    }
+
+    pub fn wants_read(&self) -> bool {
+        let pipe = self.pipe.borrow();
+        let is_stuck = pipe.is_output_full() || (pipe.is_blocked && pipe.has_input());
+        !pipe.eof && !is_stuck
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.unanswered
+    }
+
+    /// Looks for the next event. Tell the gateway by `event` before the next call.
+    pub fn poll(&mut self, context: &Context<'_>) -> Option<Found> {
+        self.current = None;
+        if self.has_news {
+            self.pump(context);
+        }
+        if let Some(exchange) = self.cancelled.pop() {
+            return Some(Found::Cancelled(exchange));
+        }
+        while let Some(id) = self.whole.pop_front() {
+            let Some(whole) = self.streams.get_mut(&id).and_then(Stream::hand_out) else {
+                continue;
+            };
+            self.unanswered += 1;
+            bump(&context.config.counters.requests_h2);
+            self.current = Some(whole);
+            return Some(Found::Request);
+        }
+        None
+    }
+
+    /// What `poll` found.
+    pub fn event(&self, found: Found) -> Option<Event<'_>> {
+        match found {
+            Found::Cancelled(exchange) => Some(Event::Cancelled(exchange)),
+            Found::Request => self.current.as_ref().map(|whole| {
+                Event::Request(Request {
+                    exchange: whole.exchange,
+                    head: request::head(&whole.parts),
+                    body: whole.body(),
+                    first_byte_at: whole.first_byte_at,
+                })
+            }),
+        }
+    }
+
+    pub fn respond(&mut self, context: &Context<'_>, exchange: ExchangeId, answer: &Answer<'_>) -> bool {
+        let id = u32::try_from(exchange.0).unwrap_or(0);
+        if !self.streams.get(&id).is_some_and(Stream::is_handed_out) {
+            return false;
+        }
+        let Some(stream) = self.streams.remove(&id) else {
+            return false;
+        };
+        self.unanswered -= 1;
+        self.has_answered = true;
+        self.send(
+            context.now.after(context.config.deadlines.write),
+            id,
+            stream,
+            answer,
+        );
+        true
+    }
+
+    /// Gives an answer to h2 and forgets the stream: h2 keeps what it has to send.
+    fn send(&mut self, deadline: Nanos, id: u32, mut stream: Stream, answer: &Answer<'_>) {
+        let (head, body) = answer::build(&mut self.names, answer, stream.is_head);
+        self.has_news = true;
+        // An error means that the stream is gone: the answer has nowhere to go.
+        if let Ok(mut sender) = stream.respond.send_response(head, body.is_empty())
+            && (body.is_empty() || sender.send_data(body, true).is_ok())
+        {
+            self.unsent.push_back((deadline, id));
+        }
+    }
+
+    fn refuse(&mut self, context: &Context<'_>, id: u32, stream: Stream, refusal: Refusal) {
+        context.config.counters.refuse(refusal);
+        let deadline = context.now.after(context.config.deadlines.write);
+        with_refusal(refusal, context.conn, ExchangeId(u64::from(id)), |answer| {
+            self.send(deadline, id, stream, answer);
+        });
+    }
+
+    /// Lets h2 read, think and write.
+    fn pump(&mut self, context: &Context<'_>) {
+        // What is done to streams here may give h2 more to write; it converges, because input is consumed.
+        for _ in 0..PUMP_ROUNDS {
+            if !self.has_news {
+                break;
+            }
+            self.has_news = false;
+            {
+                let mut pipe = self.pipe.borrow_mut();
+                pipe.now = context.now;
+                pipe.is_blocked = false;
+            }
+            self.accept(context);
+            self.look_at_news(context);
+        }
+        self.judge(context);
+        if self.streams.is_empty() && self.unsent.is_empty() {
+            self.idle_since = self.idle_since.max(self.received_at);
+        }
+    }
+
+    /// Advances h2 and takes the requests it found.
+    fn accept(&mut self, context: &Context<'_>) {
+        let mut waker = std::task::Context::from_waker(Waker::noop());
+        loop {
+            match &mut self.engine {
+                Engine::Handshake(handshake) => match Pin::new(&mut **handshake).poll(&mut waker) {
+                    Poll::Pending => return,
+                    Poll::Ready(Ok(connection)) => {
+                        self.engine = Engine::Open(Box::new(connection));
+                        if self.drain != Drain::No {
+                            self.drain = Drain::No;
+                            self.drain(context.now);
+                        }
+                    }
+                    Poll::Ready(Err(error)) => return self.end(context, Some(error)),
+                },
+                Engine::Open(connection) => match connection.poll_accept(&mut waker) {
+                    Poll::Pending => return,
+                    Poll::Ready(None) => return self.end(context, None),
+                    Poll::Ready(Some(Err(error))) => return self.end(context, Some(error)),
+                    Poll::Ready(Some(Ok((request, respond)))) => self.open(context, request, respond),
+                },
+                Engine::Done => return,
+            }
+        }
+    }
+
+    fn end(&mut self, context: &Context<'_>, error: Option<::h2::Error>) {
+        if let Some(error) = error.filter(|error| !error.is_io() && !error.is_remote()) {
+            let refusal = match error.reason() {
+                Some(Reason::ENHANCE_YOUR_CALM) => Refusal::H2Flood,
+                _ => Refusal::H2Protocol,
+            };
+            context.config.counters.refuse(refusal);
+        }
+        self.engine = Engine::Done;
+        self.streams.clear();
+        self.whole.clear();
+        self.unanswered = 0;
+        self.has_news = false;
+    }
+
+    fn open(
+        &mut self,
+        context: &Context<'_>,
+        request: http::Request<::h2::RecvStream>,
+        respond: server::SendResponse<Bytes>,
+    ) {
+        let id = respond.stream_id().as_u32();
+        let (parts, body) = request.into_parts();
+        let checked = request::check(&parts, context);
+        let mut stream = Stream::new(id, parts, body, respond, self.received_at);
+        self.requests += 1;
+        if self.requests == context.config.limits.requests {
+            self.drain(context.now);
+        }
+        match checked {
+            Err(refusal) => self.refuse(context, id, stream, refusal),
+            Ok(expects_continue) => {
+                if expects_continue {
+                    stream.send_continue();
+                    self.has_news = true;
+                }
+                self.streams.insert(id, stream);
+                if !self.collect(context, id) {
+                    self.collecting
+                        .push_back((context.now.after(context.config.deadlines.request), id));
+                }
+            }
+        }
+    }
+
+    /// Takes what has arrived of a body. Returns whether nothing more is to come.
+    fn collect(&mut self, context: &Context<'_>, id: u32) -> bool {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return true;
+        };
+        match stream.collect(&context.config.limits) {
+            Collected::Waiting { released } => {
+                self.has_news |= released;
+                false
+            }
+            Collected::Before => true,
+            Collected::Whole { released } => {
+                self.has_news |= released;
+                self.whole.push_back(id);
+                true
+            }
+            Collected::TooLarge => {
+                if let Some(stream) = self.streams.remove(&id) {
+                    self.refuse(context, id, stream, Refusal::BodyTooLarge);
+                }
+                true
+            }
+            Collected::Broken => {
+                self.streams.remove(&id);
+                true
+            }
+        }
+    }
+
+    /// Acts on what the taps saw go by.
+    fn look_at_news(&mut self, context: &Context<'_>) {
+        let (news, reset, ended, reset_by_us) = {
+            let pipe = &mut *self.pipe.borrow_mut();
+            for id in &pipe.tap_out.ended {
+                if let Some(at) = self.unsent.iter().position(|(_, unsent)| unsent == id) {
+                    self.unsent.remove(at);
+                }
+            }
+            let ended = !pipe.tap_out.ended.is_empty();
+            pipe.tap_out.ended.clear();
+            // While h2 is blocked it has not looked at all that it read: keep the news for the next time.
+            if pipe.is_blocked {
+                return;
+            }
+            let taken = |list: &mut Vec<u32>| {
+                if list.is_empty() {
+                    Vec::new()
+                } else {
+                    std::mem::take(list)
+                }
+            };
+            (
+                std::mem::take(&mut pipe.tap_in.news),
+                taken(&mut pipe.tap_in.resets),
+                ended,
+                taken(&mut pipe.tap_out.resets),
+            )
+        };
+        for id in &news {
+            self.collect(context, *id);
+        }
+        self.give_back(news);
+        for id in reset.into_iter().chain(reset_by_us) {
+            self.forget(id);
+        }
+        if ended && self.streams.is_empty() {
+            self.idle_since = context.now;
+        }
+    }
+
+    /// The list of news is filled at every read: keep its memory.
+    fn give_back(&mut self, mut news: Vec<u32>) {
+        let mut pipe = self.pipe.borrow_mut();
+        if pipe.tap_in.news.is_empty() && news.capacity() <= NEWS_KEPT {
+            news.clear();
+            pipe.tap_in.news = news;
+        }
+    }
+
+    /// The stream was reset, by whomever.
+    fn forget(&mut self, id: u32) {
+        self.unsent.retain(|(_, unsent)| *unsent != id);
+        if let Some(stream) = self.streams.remove(&id)
+            && stream.is_handed_out()
+        {
+            self.unanswered -= 1;
+            self.cancelled.push(ExchangeId(u64::from(id)));
+        }
+    }
+
+    /// Ends the connection of a peer that only makes work.
+    fn judge(&mut self, context: &Context<'_>) {
+        let (counts, pongs) = {
+            let pipe = self.pipe.borrow();
+            (pipe.tap_in.counts, pipe.tap_in.pongs)
+        };
+        if matches!(self.drain, Drain::Asked { pongs: before, .. } if pongs > before) {
+            self.drain = Drain::Told;
+        }
+        if let Some(refusal) = self.abuse.verdict(context.now, &counts, self.has_answered) {
+            self.cut(context, Reason::ENHANCE_YOUR_CALM, refusal);
+        }
+    }
+
+    /// Says GOAWAY and ends.
+    fn cut(&mut self, context: &Context<'_>, reason: Reason, refusal: Refusal) {
+        let Engine::Open(connection) = &mut self.engine else {
+            if !matches!(self.engine, Engine::Done) {
+                context.config.counters.refuse(refusal);
+                self.end(context, None);
+            }
+            return;
+        };
+        context.config.counters.refuse(refusal);
+        connection.abrupt_shutdown(reason);
+        self.drain = Drain::Told;
+        self.accept(context);
+        // Blocked output delays the GOAWAY; the deadline for output that does not leave ends that.
+        self.has_news = !matches!(self.engine, Engine::Done);
+    }
+
+    /// First GOAWAY: no stream is refused yet, for some may be on their way.
+    pub fn drain(&mut self, now: Nanos) {
+        if self.drain != Drain::No {
+            return;
+        }
+        self.drain = Drain::Asked {
+            since: now,
+            pongs: self.pipe.borrow().tap_in.pongs,
+        };
+        if let Engine::Open(connection) = &mut self.engine {
+            connection.graceful_shutdown();
+            self.has_news = true;
+        }
+    }
+
+    /// When something is due.
+    pub fn timeout(&self, context: &Context<'_>) -> Option<Nanos> {
+        let deadlines = &context.config.deadlines;
+        let unfinished = match self.engine {
+            Engine::Handshake(_) => Some(self.born),
+            _ => self.pipe.borrow().tap_in.unfinished_since,
+        };
+        let drain = match self.drain {
+            // What is in flight is answered first.
+            Drain::Asked { since, .. } if self.unanswered == 0 => Some(since.after(deadlines.drain)),
+            _ => None,
+        };
+        let idle = self.streams.is_empty() && self.unsent.is_empty() && self.drain == Drain::No;
+        [
+            unfinished.map(|since| since.after(deadlines.head)),
+            self.collecting.front().map(|(at, _)| *at),
+            self.unsent.front().map(|(at, _)| *at),
+            drain,
+            idle.then(|| self.idle_since.after(deadlines.idle)),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    pub fn handle_timeout(&mut self, context: &Context<'_>) {
+        let now = context.now;
+        let deadlines = &context.config.deadlines;
+        while let Some((_, id)) = self.collecting.front().copied().filter(|(at, _)| now >= *at) {
+            self.collecting.pop_front();
+            if self.streams.get(&id).is_some_and(Stream::is_collecting)
+                && let Some(stream) = self.streams.remove(&id)
+            {
+                self.refuse(context, id, stream, Refusal::RequestTimeout);
+            }
+        }
+        let unfinished = match self.engine {
+            Engine::Handshake(_) => Some(self.born),
+            _ => self.pipe.borrow().tap_in.unfinished_since,
+        };
+        if unfinished.is_some_and(|since| now >= since.after(deadlines.head)) {
+            self.cut(context, Reason::ENHANCE_YOUR_CALM, Refusal::HeadTimeout);
+        } else if self.unsent.front().is_some_and(|(at, _)| now >= *at) {
+            // The windows are held at zero.
+            self.cut(context, Reason::ENHANCE_YOUR_CALM, Refusal::WriteTimeout);
+        } else if matches!(self.drain, Drain::Asked { since, .. } if self.unanswered == 0 && now >= since.after(deadlines.drain))
+        {
+            self.cut(context, Reason::NO_ERROR, Refusal::H2DrainTimeout);
+        } else if self.drain == Drain::No
+            && self.streams.is_empty()
+            && self.unsent.is_empty()
+            && now >= self.idle_since.after(deadlines.idle)
+        {
+            context.config.counters.refuse(Refusal::IdleTimeout);
+            self.drain(now);
+        }
+    }
+}
+
+/// What `poll` found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found {
+    Request,
+    Cancelled(ExchangeId),
+}
+
+/// Rounds of a pump: input, what it makes us say, and what that sets free. More only with ever new input.
+const PUMP_ROUNDS: usize = 4;
+/// Entries of the list of news that are kept between reads.
+const NEWS_KEPT: usize = 256;
+
+fn builder(limits: &Limits) -> server::Builder {
+    let mut builder = server::Builder::new();
+    builder
+        .max_concurrent_streams(limits.h2_streams)
+        .initial_window_size(limits.h2_stream_window)
+        .initial_connection_window_size(limits.h2_connection_window)
+        // Default 16 MiB.
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        // Default 400 KiB a stream. Our answers are under 2 KiB.
+        .max_send_buffer_size(limits.output_bytes)
+        // Default 1024: resets that the peer provokes from us.
+        .max_local_error_reset_streams(Some(crate::limits::H2_PROVOKED_RESETS))
+        // Streams remembered after we reset them, so that frames on their way are no protocol error.
+        .max_concurrent_reset_streams(crate::limits::H2_RESET_STREAMS)
+        // Streams reset by the peer before we looked at them.
+        .max_pending_accept_reset_streams(crate::limits::H2_PENDING_RESETS);
+    builder
+}
