@@ -26,8 +26,12 @@ impl Network {
     /// Whether `address` lies in it. An IPv4-mapped IPv6 address is its IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.base, address.to_canonical()) {
-            (IpAddr::V4(base), IpAddr::V4(address)) => mask32(address.to_bits(), self.prefix) == base.to_bits(),
-            (IpAddr::V6(base), IpAddr::V6(address)) => mask128(address.to_bits(), self.prefix) == base.to_bits(),
+            (IpAddr::V4(base), IpAddr::V4(address)) => {
+                mask32(address.to_bits(), self.prefix) == base.to_bits()
+            }
+            (IpAddr::V6(base), IpAddr::V6(address)) => {
+                mask128(address.to_bits(), self.prefix) == base.to_bits()
+            }
             _ => false,
         }
     }
@@ -45,7 +49,8 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Network, String> {
-        let wrong = || format!("`{text}` is neither an address nor a network such as 10.0.0.0/8 or 2001:db8::/32");
+        let wrong =
+            || format!("`{text}` is neither an address nor a network such as 10.0.0.0/8 or 2001:db8::/32");
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix.parse::<u8>().map_err(|_| wrong())?)),
             None => (text, None),
@@ -61,7 +66,9 @@ impl FromStr for Network {
             IpAddr::V6(v6) => IpAddr::V6(mask128(v6.to_bits(), prefix).into()),
         };
         if masked != base {
-            return Err(format!("`{text}` has bits set beyond its /{prefix}: did you mean {masked}/{prefix}?"));
+            return Err(format!(
+                "`{text}` has bits set beyond its /{prefix}: did you mean {masked}/{prefix}?"
+            ));
         }
         Ok(Network { base, prefix })
     }
@@ -110,7 +117,10 @@ impl TrustedProxies {
         I::IntoIter: DoubleEndedIterator,
     {
         let mut client = peer.to_canonical();
-        let hops = forwarded.into_iter().rev().flat_map(|field| field.rsplit(|byte| *byte == b','));
+        let hops = forwarded
+            .into_iter()
+            .rev()
+            .flat_map(|field| field.rsplit(|byte| *byte == b','));
         for hop in hops.take(HOPS_MAX) {
             if !self.trusts(client) {
                 return client;
@@ -131,7 +141,12 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
         return Some(address.to_canonical());
     }
     if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return inner.parse::<std::net::Ipv6Addr>().ok().map(|v6| IpAddr::V6(v6).to_canonical());
+        return inner
+            .parse::<std::net::Ipv6Addr>()
+            .ok()
+            .map(|v6| IpAddr::V6(v6).to_canonical());
     }
-    text.parse::<std::net::SocketAddr>().ok().map(|socket| socket.ip().to_canonical())
+    text.parse::<std::net::SocketAddr>()
+        .ok()
+        .map(|socket| socket.ip().to_canonical())
 }

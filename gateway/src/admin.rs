@@ -50,6 +50,8 @@ pub fn start(address: SocketAddr, admin: Admin) -> io::Result<Running> {
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    let thread = std::thread::Builder::new().name("admin".into()).spawn(move || server::run(listener, admin))?;
+    let thread = std::thread::Builder::new()
+        .name("admin".into())
+        .spawn(move || server::run(listener, admin))?;
     Ok(Running { address, thread })
 }

@@ -91,7 +91,9 @@ impl Denied {
     pub fn challenge(self) -> &'static str {
         match self {
             Denied::Missing => "Bearer realm=\"tidegate\"",
-            Denied::Expired => "Bearer realm=\"tidegate\", error=\"invalid_token\", error_description=\"the token has expired\"",
+            Denied::Expired => {
+                "Bearer realm=\"tidegate\", error=\"invalid_token\", error_description=\"the token has expired\""
+            }
             _ => "Bearer realm=\"tidegate\", error=\"invalid_token\"",
         }
     }
@@ -130,7 +132,12 @@ impl Authenticator {
     /// One that remembers up to `cache_tokens` tokens.
     pub fn new(shared: Arc<SharedKeys>, cache_tokens: usize) -> Authenticator {
         let keys = shared.current();
-        Authenticator { shared, keys, cache: TokenCache::new(cache_tokens), counters: Counters::default() }
+        Authenticator {
+            shared,
+            keys,
+            cache: TokenCache::new(cache_tokens),
+            counters: Counters::default(),
+        }
     }
 
     /// Who sent a request with this `Authorization` value, at `now_s` (seconds since 1970).

@@ -50,7 +50,13 @@ pub struct Progress {
 impl Progress {
     /// A closed breaker that opens after `stall_ns` nanoseconds without a commit.
     pub fn new(stall_ns: u64) -> Progress {
-        Progress { stall_ns, commits: 0, moved_ns: None, open: false, opened: 0 }
+        Progress {
+            stall_ns,
+            commits: 0,
+            moved_ns: None,
+            open: false,
+            opened: 0,
+        }
     }
 
     /// Takes one reading: `commits` counts the log's commits so far, `waiting_since_ns` is when the oldest entry that
@@ -181,7 +187,9 @@ impl Breaker {
         if self.state == State::HalfOpen && self.probes_sent < self.settings.probes {
             self.probes_sent += 1;
         }
-        Some(Admission { episode: self.episode })
+        Some(Admission {
+            episode: self.episode,
+        })
     }
 
     /// Reports how an admitted call ended; slow counts as failed, the caller knows what slow is.
@@ -223,7 +231,10 @@ impl Breaker {
 
     fn record(&mut self, now_ns: u64, failed: bool) {
         while self.results.len() >= self.settings.window
-            || self.results.front().is_some_and(|(at, _)| now_ns.saturating_sub(*at) > self.settings.age_ns_max)
+            || self
+                .results
+                .front()
+                .is_some_and(|(at, _)| now_ns.saturating_sub(*at) > self.settings.age_ns_max)
         {
             let (_, failed) = self.results.pop_front().expect("the loop's condition saw one");
             self.failures -= usize::from(failed);

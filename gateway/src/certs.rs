@@ -48,7 +48,9 @@ impl Certificates {
     /// A sentence about the first file that is missing or is not what it should be, a key that does not belong to its certificate included.
     pub fn load(tls: &Tls) -> Result<Certificates, String> {
         let seen = modified(&tls.certificates, tls.ticket_key_file.as_deref());
-        let resolver = Arc::new(Resolver { current: RwLock::new(Arc::new(Served::read(&tls.certificates)?)) });
+        let resolver = Arc::new(Resolver {
+            current: RwLock::new(Arc::new(Served::read(&tls.certificates)?)),
+        });
         let tickets = match &tls.ticket_key_file {
             Some(path) => Some(Arc::new(FileTickets::read(path)?)),
             None => None,
@@ -84,7 +86,10 @@ impl Certificates {
     /// # Errors
     /// What is wrong with the new files; the old ones stay in use, all of them, and the same files are not complained about twice.
     pub fn reload_if_changed(&self) -> Result<bool, String> {
-        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut seen = self
+            .seen
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let modified = modified(&self.files, self.ticket_key_file.as_deref());
         if *seen == modified {
             return Ok(false);
@@ -103,7 +108,11 @@ impl Certificates {
         if let (Some(tickets), Some(path)) = (&self.tickets, &self.ticket_key_file) {
             tickets.reload(path)?;
         }
-        *self.resolver.current.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(served);
+        *self
+            .resolver
+            .current
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(served);
         Ok(())
     }
 
@@ -124,7 +133,10 @@ impl Certificates {
 }
 
 /// TLS 1.2 and 1.3 with aws-lc-rs; stateless resumption only, so that no table of sessions is shared by the threads.
-fn server_config(resolver: Arc<Resolver>, tickets: Option<Arc<FileTickets>>) -> Result<rustls::ServerConfig, String> {
+fn server_config(
+    resolver: Arc<Resolver>,
+    tickets: Option<Arc<FileTickets>>,
+) -> Result<rustls::ServerConfig, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
@@ -149,7 +161,12 @@ struct Resolver {
 
 impl Resolver {
     fn served(&self) -> Arc<Served> {
-        Arc::clone(&self.current.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .current
+                .read()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
     }
 }
 
@@ -183,7 +200,10 @@ impl Served {
             }
             default.get_or_insert(certified);
         }
-        Ok(Served { default: default.ok_or("tls: no certificate is configured")?, by_name })
+        Ok(Served {
+            default: default.ok_or("tls: no certificate is configured")?,
+            by_name,
+        })
     }
 
     /// By exact name, then by the wildcard one label up (RFC 9525, section 6.3), else the first certificate.
@@ -206,7 +226,10 @@ fn read_pair(pair: &CertificateFiles) -> Result<CertifiedKey, String> {
         .collect();
     let chain = chain.map_err(|error| format!("{cert}: {error}"))?;
     if chain.is_empty() || chain.len() > CHAIN_MAX {
-        return Err(format!("{cert}: holds {} certificates, expected 1 to {CHAIN_MAX}", chain.len()));
+        return Err(format!(
+            "{cert}: holds {} certificates, expected 1 to {CHAIN_MAX}",
+            chain.len()
+        ));
     }
     let private = PrivateKeyDer::from_pem_file(&pair.key).map_err(|error| format!("{key}: {error}"))?;
     let provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -216,12 +239,20 @@ fn read_pair(pair: &CertificateFiles) -> Result<CertifiedKey, String> {
 
 /// The leaf's DNS names, lower case.
 fn dns_names(leaf: &CertificateDer<'_>) -> Vec<String> {
-    let Ok(certificate) = webpki::EndEntityCert::try_from(leaf) else { return Vec::new() };
-    certificate.valid_dns_names().map(str::to_ascii_lowercase).collect()
+    let Ok(certificate) = webpki::EndEntityCert::try_from(leaf) else {
+        return Vec::new();
+    };
+    certificate
+        .valid_dns_names()
+        .map(str::to_ascii_lowercase)
+        .collect()
 }
 
 fn certificate_covers(leaf: &CertificateDer<'_>, host: &str) -> bool {
-    let host = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(host);
+    let host = host
+        .strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'))
+        .unwrap_or(host);
     let name = match host.parse::<IpAddr>() {
         Ok(address) => ServerName::from(address),
         // A fully qualified name may end in a dot; certificates have none.
@@ -236,5 +267,9 @@ fn certificate_covers(leaf: &CertificateDer<'_>, host: &str) -> bool {
 
 fn modified(files: &[CertificateFiles], ticket_keys: Option<&Path>) -> Vec<Option<SystemTime>> {
     let of = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
-    files.iter().flat_map(|pair| [of(&pair.cert), of(&pair.key)]).chain(ticket_keys.map(of)).collect()
+    files
+        .iter()
+        .flat_map(|pair| [of(&pair.cert), of(&pair.key)])
+        .chain(ticket_keys.map(of))
+        .collect()
 }

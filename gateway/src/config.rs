@@ -42,7 +42,10 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(crate) fn new(place: impl Into<String>, problem: impl Into<String>) -> ConfigError {
-        ConfigError { place: place.into(), problem: problem.into() }
+        ConfigError {
+            place: place.into(),
+            problem: problem.into(),
+        }
     }
 }
 
@@ -74,7 +77,10 @@ impl Sources {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX))
             .collect();
-        Sources { environment, ..Sources::default() }
+        Sources {
+            environment,
+            ..Sources::default()
+        }
     }
 
     /// Reads, merges and checks.
@@ -102,7 +108,9 @@ impl Sources {
             let quoted = toml::Value::String(value.clone()).to_string();
             merge(&mut table, one_key("command line", path, &quoted)?);
         }
-        let raw = table.try_into().map_err(|error: toml::de::Error| ConfigError::new("configuration", error.message()))?;
+        let raw = table
+            .try_into()
+            .map_err(|error: toml::de::Error| ConfigError::new("configuration", error.message()))?;
         Config::check(raw)
     }
 }
@@ -117,12 +125,17 @@ fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
 /// Parses TOML `text`; `place` names it in errors.
 pub fn parse(place: &str, text: &str) -> Result<toml::Table, ConfigError> {
     toml::from_str::<RawConfig>(text).map_err(|error| explain(place, text, &error))?;
-    text.parse().map_err(|error: toml::de::Error| explain(place, text, &error))
+    text.parse()
+        .map_err(|error: toml::de::Error| explain(place, text, &error))
 }
 
 /// Checks a whole file on its own: what `tidegate check-config` does.
 pub fn check_file(path: &Path) -> Result<Config, ConfigError> {
-    Sources { file: Some(path.to_path_buf()), ..Sources::default() }.load()
+    Sources {
+        file: Some(path.to_path_buf()),
+        ..Sources::default()
+    }
+    .load()
 }
 
 /// A table with the one key `path` set to `value`, checked as a file would be.
@@ -131,11 +144,23 @@ fn one_key(place: &str, path: &str, value: &str) -> Result<toml::Table, ConfigEr
         Some((section, key)) => format!("[{section}]\n{key} = {value}\n"),
         None => format!("{path} = {value}\n"),
     };
-    if path.is_empty() || !path.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
-        return Err(ConfigError::new(place, "the key is not a path such as limits.user.rate"));
+    if path.is_empty()
+        || !path
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    {
+        return Err(ConfigError::new(
+            place,
+            "the key is not a path such as limits.user.rate",
+        ));
     }
     let as_toml = parse(place, &document(value));
-    let as_string = || parse(place, &document(&toml::Value::String(value.to_string()).to_string()));
+    let as_string = || {
+        parse(
+            place,
+            &document(&toml::Value::String(value.to_string()).to_string()),
+        )
+    };
     let result = match as_toml {
         Ok(table) => Ok(table),
         // The string's error is the one to show: it is about the value, not about TOML's syntax.
@@ -147,7 +172,8 @@ fn one_key(place: &str, path: &str, value: &str) -> Result<toml::Table, ConfigEr
 /// `TIDEGATE_LIMITS__USER__RATE` → `limits.user.rate`.
 fn environment_path(name: &str) -> Option<String> {
     let rest = name.strip_prefix(ENVIRONMENT_PREFIX)?;
-    rest.contains("__").then(|| rest.to_ascii_lowercase().replace("__", "."))
+    rest.contains("__")
+        .then(|| rest.to_ascii_lowercase().replace("__", "."))
 }
 
 /// Lays `over` on `under`: tables are merged key by key, everything else is replaced.
@@ -169,7 +195,11 @@ fn explain(place: &str, text: &str, error: &toml::de::Error) -> ConfigError {
     if let Some(span) = error.span() {
         let before = text.get(..span.start).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
-        let section = before.lines().chain(text.lines().nth(line - 1)).filter_map(section_of).last();
+        let section = before
+            .lines()
+            .chain(text.lines().nth(line - 1))
+            .filter_map(section_of)
+            .last();
         place = format!("{place}:{line}");
         if let Some(section) = section {
             problem = format!("in [{section}]: {problem}");

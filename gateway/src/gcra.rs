@@ -64,13 +64,17 @@ impl Limit {
     /// A bucket, or what is wrong with the figures.
     pub fn bucket(rate: f64, burst: u32) -> Result<Limit, String> {
         if !(RATE_MIN..=RATE_MAX).contains(&rate) {
-            return Err(format!("rate {rate} is outside {RATE_MIN:.6} to {RATE_MAX} per second"));
+            return Err(format!(
+                "rate {rate} is outside {RATE_MIN:.6} to {RATE_MAX} per second"
+            ));
         }
         if !(1..=BURST_MAX).contains(&burst) {
             return Err(format!("burst {burst} is outside 1 to {BURST_MAX}"));
         }
         if f64::from(burst) / rate > FILL_S_MAX {
-            return Err(format!("a burst of {burst} at {rate} per second would take over half a year to refill"));
+            return Err(format!(
+                "a burst of {burst} at {rate} per second would take over half a year to refill"
+            ));
         }
         Ok(Limit::Bucket { rate, burst })
     }
@@ -91,7 +95,12 @@ pub struct Take {
 
 impl Take {
     /// A take nothing limits.
-    pub const UNLIMITED: Take = Take { allowed: true, remaining: u32::MAX, retry_after_ns: 0, reset_ns: 0 };
+    pub const UNLIMITED: Take = Take {
+        allowed: true,
+        remaining: u32::MAX,
+        retry_after_ns: 0,
+        reset_ns: 0,
+    };
 
     /// Seconds for `Retry-After` (RFC 9110, section 10.2.3: whole seconds), at least 1.
     pub fn retry_after_s(&self) -> u64 {
@@ -130,11 +139,15 @@ impl Table {
     /// # Panics
     /// If `limit` is one that [`Limit::bucket`] refuses; configuration goes through it.
     pub fn new(limit: Limit, sets: usize, now_ns: u64) -> Option<Table> {
-        let Limit::Bucket { rate, burst } = limit else { return None };
+        let Limit::Bucket { rate, burst } = limit else {
+            return None;
+        };
         assert_eq!(Limit::bucket(rate, burst), Ok(limit));
         let interval = ((1e9 / rate / UNIT_NS as f64).round() as u64).max(1);
         let sets = sets.max(1).next_power_of_two();
-        let sets = (0..sets).map(|_| Set(std::array::from_fn(|_| AtomicU64::new(0)))).collect();
+        let sets = (0..sets)
+            .map(|_| Set(std::array::from_fn(|_| AtomicU64::new(0))))
+            .collect();
         Some(Table {
             sets,
             hasher: RandomState::new(),
@@ -144,6 +157,16 @@ impl Table {
             burst,
             rate,
         })
+    }
+
+    /// Takes at once from a full bucket.
+    pub fn burst(&self) -> u32 {
+        self.burst
+    }
+
+    /// Takes per second.
+    pub fn rate(&self) -> f64 {
+        self.rate
     }
 
     /// The key of a client address. IPv6 counts by /64, which is what one customer is given (RFC 6177): a
@@ -158,7 +181,9 @@ impl Table {
 
     /// The key of a buyer (see [`crate::auth::Identity`]).
     pub fn buyer_key(&self, buyer: &[u8; 16]) -> Key {
-        Key { hash: self.hasher.hash_one(u128::from_le_bytes(*buyer)) }
+        Key {
+            hash: self.hasher.hash_one(u128::from_le_bytes(*buyer)),
+        }
     }
 
     /// Takes one token for `key` at `now_ns`. One compare-and-swap unless another thread is in the same slot.
@@ -176,7 +201,10 @@ impl Table {
                 return self.refused(ahead);
             }
             let word = (tag_of(seen, tag, now) << TIME_BITS) | (next & TIME_MASK);
-            if slot.compare_exchange_weak(seen, word, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            if slot
+                .compare_exchange_weak(seen, word, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+            {
                 return self.admitted(ahead);
             }
         }
@@ -245,5 +273,9 @@ fn find(set: &Set, tag: u64, now: u64, overflow: usize) -> (&AtomicU64, u64) {
 /// The tag to write: ours into a slot that is ours or has run out; the owner's into a shared one, so that the
 /// owner still finds its bucket.
 fn tag_of(seen: u64, tag: u64, now: u64) -> u64 {
-    if (seen & TIME_MASK) <= now { tag } else { seen >> TIME_BITS }
+    if (seen & TIME_MASK) <= now {
+        tag
+    } else {
+        seen >> TIME_BITS
+    }
 }

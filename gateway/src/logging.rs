@@ -10,9 +10,16 @@ use crate::config::checked::Logging;
 /// A sentence: the filter does not parse, or there is a subscriber already.
 pub fn install(logging: &Logging) -> Result<(), String> {
     let filter = EnvFilter::try_new(&logging.filter).map_err(|error| format!("logging.filter: {error}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let installed = if logging.json {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init()
     } else {
         builder.with_target(false).try_init()
     };

@@ -151,7 +151,14 @@ impl Collector for Figures {
 fn encode_http(e: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
     let answers = snapshot.http.iter().map(|http| {
         let (method, route) = http.route.split_once(' ').unwrap_or(("", http.route));
-        ([("method", method.to_string()), ("route", route.to_string()), ("status", http.status.to_string())], http.count)
+        (
+            [
+                ("method", method.to_string()),
+                ("route", route.to_string()),
+                ("status", http.status.to_string()),
+            ],
+            http.count,
+        )
     });
     counters(e, "http_answers", "HTTP answers by route and status", answers)?;
     histograms(
@@ -159,19 +166,43 @@ fn encode_http(e: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Resul
         "http_request",
         "From the first byte of the head to the answer handed to the connection",
         Scale::Seconds,
-        snapshot.request.iter().map(|(route, histogram)| ([("route", (*route).to_string())], histogram)),
+        snapshot
+            .request
+            .iter()
+            .map(|(route, histogram)| ([("route", (*route).to_string())], histogram)),
     )?;
     histograms(
         e,
         "stage",
         "Time of a command in each stage",
         Scale::Seconds,
-        snapshot.stages.iter().map(|(stage, histogram)| ([("stage", (*stage).to_string())], histogram)),
+        snapshot
+            .stages
+            .iter()
+            .map(|(stage, histogram)| ([("stage", (*stage).to_string())], histogram)),
     )?;
-    counters(e, "refusals", "Requests refused, by reason", by("reason", &snapshot.refusals))?;
-    counters(e, "tokens", "Tokens seen, by result", by("result", &snapshot.tokens))?;
-    let handshakes = [("full", snapshot.handshakes_full), ("resumed", snapshot.handshakes_resumed)];
-    counters(e, "tls_handshakes", "TLS handshakes finished", by("kind", &handshakes))?;
+    counters(
+        e,
+        "refusals",
+        "Requests refused, by reason",
+        by("reason", &snapshot.refusals),
+    )?;
+    counters(
+        e,
+        "tokens",
+        "Tokens seen, by result",
+        by("result", &snapshot.tokens),
+    )?;
+    let handshakes = [
+        ("full", snapshot.handshakes_full),
+        ("resumed", snapshot.handshakes_resumed),
+    ];
+    counters(
+        e,
+        "tls_handshakes",
+        "TLS handshakes finished",
+        by("kind", &handshakes),
+    )?;
     counters(
         e,
         "reload_failures",
@@ -183,36 +214,101 @@ fn encode_http(e: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Resul
 fn encode_nets(e: &mut DescriptorEncoder<'_>, nets: &[NetThread]) -> fmt::Result {
     let each = |value: fn(&NetThread) -> u64| numbered(nets, value);
     gauges(e, "connections", "Open connections", each(|net| net.connections))?;
-    counters(e, "connections_accepted", "Connections accepted", each(|net| net.accepted))?;
-    gauges(e, "inflight", "Requests waiting for a shard", each(|net| net.inflight))?;
-    seconds(e, "net_busy", "Time a net thread was not asleep", each(|net| net.busy_ns))?;
-    counters(e, "net_cq_overflows", "Overflows of the io_uring completion queue", each(|net| net.cq_overflows))
+    counters(
+        e,
+        "connections_accepted",
+        "Connections accepted",
+        each(|net| net.accepted),
+    )?;
+    gauges(
+        e,
+        "inflight",
+        "Requests waiting for a shard",
+        each(|net| net.inflight),
+    )?;
+    seconds(
+        e,
+        "net_busy",
+        "Time a net thread was not asleep",
+        each(|net| net.busy_ns),
+    )?;
+    counters(
+        e,
+        "net_cq_overflows",
+        "Overflows of the io_uring completion queue",
+        each(|net| net.cq_overflows),
+    )
 }
 
 fn encode_shards(e: &mut DescriptorEncoder<'_>, shards: &[ShardThread]) -> fmt::Result {
     let each = |value: fn(&ShardThread) -> u64| numbered(shards, value);
     counters(e, "shard_ops", "Log entries applied", each(|shard| shard.ops))?;
-    counters(e, "shard_commands", "Commands decided", each(|shard| shard.commands))?;
-    gauges(e, "open_orders", "Orders pending", each(|shard| shard.open_orders))?;
+    counters(
+        e,
+        "shard_commands",
+        "Commands decided",
+        each(|shard| shard.commands),
+    )?;
+    gauges(
+        e,
+        "open_orders",
+        "Orders pending",
+        each(|shard| shard.open_orders),
+    )?;
     counters(e, "log_syncs", "Commits of the log", each(|shard| shard.syncs))?;
-    gauges(e, "log_backlog_bytes", "Log bytes owed to the backoffice", each(|shard| shard.backlog_bytes))?;
-    gauges(e, "shard_breaker_open", "1 when new work is refused", each(|shard| u64::from(shard.breaker_open)))?;
-    seconds(e, "shard_busy", "Time a shard thread was not asleep", each(|shard| shard.busy_ns))?;
+    gauges(
+        e,
+        "log_backlog_bytes",
+        "Log bytes owed to the backoffice",
+        each(|shard| shard.backlog_bytes),
+    )?;
+    gauges(
+        e,
+        "shard_breaker_open",
+        "1 when new work is refused",
+        each(|shard| u64::from(shard.breaker_open)),
+    )?;
+    seconds(
+        e,
+        "shard_busy",
+        "Time a shard thread was not asleep",
+        each(|shard| shard.busy_ns),
+    )?;
     let batches = |histogram: fn(&ShardThread) -> &HistogramSnapshot| {
-        shards.iter().enumerate().map(move |(n, shard)| ([("thread", n.to_string())], histogram(shard)))
+        shards
+            .iter()
+            .enumerate()
+            .map(move |(n, shard)| ([("thread", n.to_string())], histogram(shard)))
     };
-    histograms(e, "log_batch_entries", "Entries a commit", Scale::Plain, batches(|shard| &shard.batch_entries))?;
-    histograms(e, "log_batch_bytes", "Bytes a commit", Scale::Plain, batches(|shard| &shard.batch_bytes))
+    histograms(
+        e,
+        "log_batch_entries",
+        "Entries a commit",
+        Scale::Plain,
+        batches(|shard| &shard.batch_entries),
+    )?;
+    histograms(
+        e,
+        "log_batch_bytes",
+        "Bytes a commit",
+        Scale::Plain,
+        batches(|shard| &shard.batch_bytes),
+    )
 }
 
 type Labels<const N: usize> = [(&'static str, String); N];
 
 fn by(label: &'static str, counts: &[(&'static str, u64)]) -> impl Iterator<Item = (Labels<1>, u64)> {
-    counts.iter().map(move |(word, count)| ([(label, (*word).to_string())], *count))
+    counts
+        .iter()
+        .map(move |(word, count)| ([(label, (*word).to_string())], *count))
 }
 
 fn numbered<T>(threads: &[T], value: fn(&T) -> u64) -> impl Iterator<Item = (Labels<1>, u64)> {
-    threads.iter().enumerate().map(move |(n, thread)| ([("thread", n.to_string())], value(thread)))
+    threads
+        .iter()
+        .enumerate()
+        .map(move |(n, thread)| ([("thread", n.to_string())], value(thread)))
 }
 
 fn counters<const N: usize>(
@@ -223,7 +319,9 @@ fn counters<const N: usize>(
 ) -> fmt::Result {
     let mut metric = e.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (labels, value) in values {
-        in_family(&mut metric, &labels, |family| ConstCounter::new(value).encode(family))?;
+        in_family(&mut metric, &labels, |family| {
+            ConstCounter::new(value).encode(family)
+        })?;
     }
     Ok(())
 }
@@ -237,7 +335,9 @@ fn seconds<const N: usize>(
 ) -> fmt::Result {
     let mut metric = e.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Counter)?;
     for (labels, value) in values {
-        in_family(&mut metric, &labels, |family| ConstCounter::new(value as f64 / 1e9).encode(family))?;
+        in_family(&mut metric, &labels, |family| {
+            ConstCounter::new(value as f64 / 1e9).encode(family)
+        })?;
     }
     Ok(())
 }
@@ -250,7 +350,9 @@ fn gauges<const N: usize>(
 ) -> fmt::Result {
     let mut metric = e.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (labels, value) in values {
-        in_family(&mut metric, &labels, |family| ConstGauge::new(value).encode(family))?;
+        in_family(&mut metric, &labels, |family| {
+            ConstGauge::new(value).encode(family)
+        })?;
     }
     Ok(())
 }
@@ -268,11 +370,18 @@ fn histograms<'a, const N: usize>(
     scale: Scale,
     values: impl IntoIterator<Item = (Labels<N>, &'a HistogramSnapshot)>,
 ) -> fmt::Result {
-    let (unit, divisor) = if scale == Scale::Seconds { (Some(&Unit::Seconds), 1e9) } else { (None, 1.0) };
+    let (unit, divisor) = if scale == Scale::Seconds {
+        (Some(&Unit::Seconds), 1e9)
+    } else {
+        (None, 1.0)
+    };
     let mut metric = e.encode_descriptor(name, help, unit, MetricType::Histogram)?;
     for (labels, histogram) in values {
         let bounds = histogram.bounds.iter().map(|bound| *bound as f64 / divisor);
-        let buckets: Vec<_> = bounds.chain([f64::INFINITY]).zip(histogram.counts.iter().copied()).collect();
+        let buckets: Vec<_> = bounds
+            .chain([f64::INFINITY])
+            .zip(histogram.counts.iter().copied())
+            .collect();
         let count = histogram.counts.iter().sum();
         let sum = histogram.sum as f64 / divisor;
         in_family(&mut metric, &labels, |mut family| {

@@ -44,7 +44,10 @@ pub enum Form {
 pub fn take(seconds: u64, form: Form) -> Result<Vec<u8>, ProfileError> {
     let _one = RUNNING.try_lock().map_err(|_| ProfileError::Busy)?;
     let failed = |error: pprof::Error| ProfileError::Failed(error.to_string());
-    let guard = pprof::ProfilerGuardBuilder::default().frequency(FREQUENCY_HZ).build().map_err(failed)?;
+    let guard = pprof::ProfilerGuardBuilder::default()
+        .frequency(FREQUENCY_HZ)
+        .build()
+        .map_err(failed)?;
     std::thread::sleep(Duration::from_secs(seconds.clamp(1, SECONDS_MAX)));
     let report = guard.report().build().map_err(failed)?;
     // Stops the timer before the work below, so that it is not in the way and not in the next profile.
@@ -56,10 +59,14 @@ pub fn take(seconds: u64, form: Form) -> Result<Vec<u8>, ProfileError> {
 }
 
 fn protobuf(report: &pprof::Report) -> Result<Vec<u8>, ProfileError> {
-    let profile = report.pprof().map_err(|error| ProfileError::Failed(error.to_string()))?;
+    let profile = report
+        .pprof()
+        .map_err(|error| ProfileError::Failed(error.to_string()))?;
     let mut zip = GzEncoder::new(Vec::new(), Compression::fast());
-    zip.write_all(&profile.encode_to_vec()).map_err(|error| ProfileError::Failed(error.to_string()))?;
-    zip.finish().map_err(|error| ProfileError::Failed(error.to_string()))
+    zip.write_all(&profile.encode_to_vec())
+        .map_err(|error| ProfileError::Failed(error.to_string()))?;
+    zip.finish()
+        .map_err(|error| ProfileError::Failed(error.to_string()))
 }
 
 fn flamegraph(report: &pprof::Report) -> Result<Vec<u8>, ProfileError> {
@@ -83,7 +90,12 @@ fn folded(report: &pprof::Report) -> Vec<String> {
         .iter()
         .map(|(frames, count)| {
             let mut line = frames.thread_name_or_id();
-            for symbol in frames.frames.iter().rev().flat_map(|inlined| inlined.iter().rev()) {
+            for symbol in frames
+                .frames
+                .iter()
+                .rev()
+                .flat_map(|inlined| inlined.iter().rev())
+            {
                 line.push(';');
                 line.extend(symbol.name().chars().map(|c| if c == ';' { ':' } else { c }));
             }

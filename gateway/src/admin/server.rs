@@ -74,9 +74,14 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn metrics_text(State(shared): State<Arc<Shared>>) -> Response {
     match metrics::scrape(&shared.registry) {
-        Ok(text) => {
-            ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
-        }
+        Ok(text) => (
+            [(
+                header::CONTENT_TYPE,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            )],
+            text,
+        )
+            .into_response(),
         Err(error) => failure(&error.to_string()),
     }
 }
@@ -113,12 +118,20 @@ async fn profile_flamegraph(Query(query): Query<ProfileQuery>) -> Response {
 /// Sleeping, symbolizing and drawing happen on a blocking thread: `/livez` is answered meanwhile.
 async fn profiled(seconds: u64, form: Form, content_type: &'static str) -> Response {
     if !(1..=SECONDS_MAX).contains(&seconds) {
-        return (StatusCode::BAD_REQUEST, format!("seconds is 1 to {SECONDS_MAX}\n")).into_response();
+        return (
+            StatusCode::BAD_REQUEST,
+            format!("seconds is 1 to {SECONDS_MAX}\n"),
+        )
+            .into_response();
     }
     match tokio::task::spawn_blocking(move || profile::take(seconds, form)).await {
         Ok(Ok(bytes)) => ([(header::CONTENT_TYPE, content_type)], bytes).into_response(),
-        Ok(Err(ProfileError::Busy)) => (StatusCode::CONFLICT, "another profile is being taken\n").into_response(),
-        Ok(Err(ProfileError::Empty)) => (StatusCode::SERVICE_UNAVAILABLE, "nothing ran in that time\n").into_response(),
+        Ok(Err(ProfileError::Busy)) => {
+            (StatusCode::CONFLICT, "another profile is being taken\n").into_response()
+        }
+        Ok(Err(ProfileError::Empty)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "nothing ran in that time\n").into_response()
+        }
         Ok(Err(ProfileError::Failed(error))) => failure(&error),
         Err(error) => failure(&error.to_string()),
     }

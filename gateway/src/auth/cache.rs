@@ -81,8 +81,14 @@ impl TokenCache {
             _ => 0,
         };
         let set = &self.slots[first..first + WAYS];
-        let way = (0..WAYS).min_by_key(|way| age(&set[*way])).expect("there are four");
-        self.slots[first + way] = Some(Entry { key, used: self.uses, identity });
+        let way = (0..WAYS)
+            .min_by_key(|way| age(&set[*way]))
+            .expect("there are four");
+        self.slots[first + way] = Some(Entry {
+            key,
+            used: self.uses,
+            identity,
+        });
         first + way
     }
 
@@ -91,7 +97,10 @@ impl TokenCache {
     /// # Panics
     /// If the slot was not just returned by `find` or `insert`.
     pub fn identity(&self, slot: usize) -> &Identity {
-        &self.slots[slot].as_ref().expect("the slot was just found").identity
+        &self.slots[slot]
+            .as_ref()
+            .expect("the slot was just found")
+            .identity
     }
 
     /// Forgets everything.

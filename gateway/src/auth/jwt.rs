@@ -60,7 +60,10 @@ pub fn verify(keys: &KeySet, token: &[u8], now_s: u64) -> Result<Identity, Denie
     if now_s >= exp.saturating_add(keys.leeway_s) {
         return Err(Denied::Expired);
     }
-    if claims.nbf.is_some_and(|nbf| nbf.seconds() > now_s.saturating_add(keys.leeway_s)) {
+    if claims
+        .nbf
+        .is_some_and(|nbf| nbf.seconds() > now_s.saturating_add(keys.leeway_s))
+    {
         return Err(Denied::NotYetValid);
     }
     if claims.sub.is_empty() || claims.sub.len() > SUBJECT_BYTES_MAX {

@@ -180,7 +180,12 @@ impl SharedKeys {
 
     /// The present set. Takes a lock: call it when [`SharedKeys::generation`] changed.
     pub fn current(&self) -> Arc<KeySet> {
-        Arc::clone(&self.current.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .current
+                .read()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
     }
 
     /// The number of the present set.
@@ -198,7 +203,10 @@ impl SharedKeys {
     /// # Errors
     /// What is wrong with the new files; the old set stays in use, and the same files are not complained about twice.
     pub fn reload_if_changed(&self) -> Result<bool, String> {
-        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut seen = self
+            .seen
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let modified = self.sources.modified();
         if *seen == modified {
             return Ok(false);
@@ -208,7 +216,10 @@ impl SharedKeys {
         let set = self.sources.read(next).inspect_err(|_| {
             self.failures.fetch_add(1, Ordering::Relaxed);
         })?;
-        *self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(set);
+        *self
+            .current
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(set);
         self.generation.store(next, Ordering::Release);
         Ok(true)
     }
@@ -220,7 +231,10 @@ impl Sources {
             KeyMaterial::File(path) | KeyMaterial::PrivateFile(path) => Some(path),
             KeyMaterial::Secret(_) => None,
         });
-        files.chain(&self.jwks_file).map(|path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok()).collect()
+        files
+            .chain(&self.jwks_file)
+            .map(|path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok())
+            .collect()
     }
 
     fn read(&self, generation: u64) -> Result<KeySet, String> {
@@ -240,26 +254,41 @@ impl Sources {
         if keys.len() > KEYS_MAX {
             return Err(format!("{} keys; at most {KEYS_MAX} are taken", keys.len()));
         }
-        Ok(KeySet { generation, keys, leeway_s: self.leeway.as_secs() })
+        Ok(KeySet {
+            generation,
+            keys,
+            leeway_s: self.leeway.as_secs(),
+        })
     }
 
     /// The signing keys of a JWKS file. Keys of other kinds are passed over (RFC 7517, section 5); symmetric ones
     /// are refused: a secret in a file meant for publication is no secret.
     fn read_jwks(&self, path: &Path) -> Result<Vec<Key>, String> {
         let name = path.display();
-        let size = std::fs::metadata(path).map_err(|error| format!("{name}: {error}"))?.len();
+        let size = std::fs::metadata(path)
+            .map_err(|error| format!("{name}: {error}"))?
+            .len();
         if size > JWKS_BYTES_MAX {
-            return Err(format!("{name}: {size} bytes; at most {JWKS_BYTES_MAX} are taken"));
+            return Err(format!(
+                "{name}: {size} bytes; at most {JWKS_BYTES_MAX} are taken"
+            ));
         }
         let text = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
-        let set: JwkSet = serde_json::from_slice(&text).map_err(|error| format!("{name}: not a JWKS: {error}"))?;
+        let set: JwkSet =
+            serde_json::from_slice(&text).map_err(|error| format!("{name}: not a JWKS: {error}"))?;
         let mut keys = Vec::new();
         for jwk in &set.keys {
             let kid = jwk.common.key_id.clone();
-            let Some(algorithm) = jwk_algorithm(jwk)? else { continue };
+            let Some(algorithm) = jwk_algorithm(jwk)? else {
+                continue;
+            };
             let decoding = DecodingKey::from_jwk(jwk)
                 .map_err(|error| format!("{name}: key `{}`: {error}", kid.as_deref().unwrap_or("(none)")))?;
-            keys.push(Key { kid, decoding, validation: validation(algorithm, &self.issuer, &self.audience) });
+            keys.push(Key {
+                kid,
+                decoding,
+                validation: validation(algorithm, &self.issuer, &self.audience),
+            });
         }
         if keys.is_empty() {
             return Err(format!("{name}: no EdDSA, ES256 or RS256 key in it"));
@@ -304,7 +333,13 @@ fn read_key(source: &KeySource) -> Result<Key, String> {
                 Algorithm::Rs256 => DecodingKey::from_rsa_pem(&bytes),
                 Algorithm::Hs256 => return build(source, secret_key(bytes.trim_ascii())?),
             };
-            key.map_err(|error| format!("{}: no public key for {:?}: {error}", path.display(), source.algorithm))?
+            key.map_err(|error| {
+                format!(
+                    "{}: no public key for {:?}: {error}",
+                    path.display(),
+                    source.algorithm
+                )
+            })?
         }
         KeyMaterial::PrivateFile(path) => {
             let pem = String::from_utf8_lossy(&read(path)?).into_owned();
@@ -321,12 +356,19 @@ fn read_key(source: &KeySource) -> Result<Key, String> {
 
 fn build(source: &KeySource, decoding: DecodingKey) -> Result<Key, String> {
     let validation = validation(source.algorithm, &source.issuer, &source.audience);
-    Ok(Key { kid: source.kid.clone(), decoding, validation })
+    Ok(Key {
+        kid: source.kid.clone(),
+        decoding,
+        validation,
+    })
 }
 
 fn secret_key(secret: &[u8]) -> Result<DecodingKey, String> {
     if secret.len() < SECRET_BYTES_MIN {
-        return Err(format!("an HS256 secret has {} bytes; it needs {SECRET_BYTES_MIN}", secret.len()));
+        return Err(format!(
+            "an HS256 secret has {} bytes; it needs {SECRET_BYTES_MIN}",
+            secret.len()
+        ));
     }
     Ok(DecodingKey::from_secret(secret))
 }

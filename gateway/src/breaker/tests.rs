@@ -7,7 +7,10 @@ const SECOND: u64 = 1_000 * MS;
 fn a_log_without_progress_for_a_second_opens_the_breaker_and_its_first_commit_closes_it() {
     let mut breaker = Progress::new(SECOND);
     assert_eq!(breaker.observe(10 * SECOND, 5, Some(10 * SECOND)), State::Closed);
-    assert_eq!(breaker.observe(11 * SECOND - 1, 5, Some(10 * SECOND)), State::Closed);
+    assert_eq!(
+        breaker.observe(11 * SECOND - 1, 5, Some(10 * SECOND)),
+        State::Closed
+    );
     assert_eq!(breaker.observe(11 * SECOND, 5, Some(10 * SECOND)), State::Open);
     assert_eq!(breaker.observe(20 * SECOND, 5, Some(10 * SECOND)), State::Open);
     assert_eq!(breaker.observe(20 * SECOND, 6, Some(10 * SECOND)), State::Closed);
@@ -20,8 +23,14 @@ fn an_idle_log_is_not_a_stalled_one() {
     breaker.observe(0, 5, None);
     assert_eq!(breaker.observe(3600 * SECOND, 5, None), State::Closed);
     // Work that arrives after the pause has a second from its own arrival.
-    assert_eq!(breaker.observe(3600 * SECOND + 10, 5, Some(3600 * SECOND)), State::Closed);
-    assert_eq!(breaker.observe(3601 * SECOND, 5, Some(3600 * SECOND)), State::Open);
+    assert_eq!(
+        breaker.observe(3600 * SECOND + 10, 5, Some(3600 * SECOND)),
+        State::Closed
+    );
+    assert_eq!(
+        breaker.observe(3601 * SECOND, 5, Some(3600 * SECOND)),
+        State::Open
+    );
 }
 
 #[test]

@@ -42,7 +42,9 @@ impl fmt::Debug for Tickets {
 
 impl FileTickets {
     pub(super) fn read(path: &Path) -> Result<FileTickets, String> {
-        Ok(FileTickets { keys: RwLock::new(Arc::new(read_keys(path)?)) })
+        Ok(FileTickets {
+            keys: RwLock::new(Arc::new(read_keys(path)?)),
+        })
     }
 
     pub(super) fn reload(&self, path: &Path) -> Result<(), String> {
@@ -77,7 +79,9 @@ impl ProducesTickets for Tickets {
         ticket.extend_from_slice(&nonce);
         let mut sealed = plain.to_vec();
         let nonce = Nonce::assume_unique_for_key(nonce);
-        key.seal.seal_in_place_append_tag(nonce, Aad::from(&key.name), &mut sealed).ok()?;
+        key.seal
+            .seal_in_place_append_tag(nonce, Aad::from(&key.name), &mut sealed)
+            .ok()?;
         ticket.extend_from_slice(&sealed);
         Some(ticket)
     }
@@ -89,7 +93,11 @@ impl ProducesTickets for Tickets {
         let key = keys.iter().find(|key| key.name == name)?;
         let mut plain = sealed.to_vec();
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let length = key.seal.open_in_place(nonce, Aad::from(&key.name), &mut plain).ok()?.len();
+        let length = key
+            .seal
+            .open_in_place(nonce, Aad::from(&key.name), &mut plain)
+            .ok()?
+            .len();
         plain.truncate(length);
         Some(plain)
     }
@@ -104,12 +112,19 @@ fn read_keys(path: &Path) -> Result<Vec<Key>, String> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let bytes = parse_hex(line)
-            .ok_or_else(|| format!("{name}:{}: expected 64 hexadecimal digits (openssl rand -hex 32)", number + 1))?;
+        let bytes = parse_hex(line).ok_or_else(|| {
+            format!(
+                "{name}:{}: expected 64 hexadecimal digits (openssl rand -hex 32)",
+                number + 1
+            )
+        })?;
         keys.push(Key::new(&bytes));
     }
     if keys.is_empty() || keys.len() > KEYS_MAX {
-        return Err(format!("{name}: holds {} keys, expected 1 to {KEYS_MAX}", keys.len()));
+        return Err(format!(
+            "{name}: holds {} keys, expected 1 to {KEYS_MAX}",
+            keys.len()
+        ));
     }
     Ok(keys)
 }
@@ -117,9 +132,14 @@ fn read_keys(path: &Path) -> Result<Vec<Key>, String> {
 impl Key {
     fn new(bytes: &[u8; 32]) -> Key {
         let hash = digest::digest(&digest::SHA256, bytes);
-        let name = hash.as_ref()[..NAME_LEN].try_into().expect("SHA-256 has 32 bytes");
+        let name = hash.as_ref()[..NAME_LEN]
+            .try_into()
+            .expect("SHA-256 has 32 bytes");
         let key = UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes are an AES-256 key");
-        Key { name, seal: LessSafeKey::new(key) }
+        Key {
+            name,
+            seal: LessSafeKey::new(key),
+        }
     }
 }
 

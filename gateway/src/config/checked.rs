@@ -224,7 +224,10 @@ impl Config {
         if raw.backoffice.mode != "none" {
             return Err(ConfigError::new(
                 "backoffice.mode",
-                format!("`{}` is not supported by this version: only \"none\" is (the edge alone)", raw.backoffice.mode),
+                format!(
+                    "`{}` is not supported by this version: only \"none\" is (the edge alone)",
+                    raw.backoffice.mode
+                ),
             ));
         }
         let server = check_server(&raw.server)?;
@@ -238,7 +241,11 @@ impl Config {
             overload: check_overload(&raw)?,
             logging: Logging {
                 filter: raw.logging.filter.clone(),
-                json: word("logging.format", &raw.logging.format, &[("json", true), ("text", false)])?,
+                json: word(
+                    "logging.format",
+                    &raw.logging.format,
+                    &[("json", true), ("text", false)],
+                )?,
             },
             effective: effective(&raw, &server, &tls),
             server,
@@ -252,7 +259,9 @@ fn check_server(raw: &RawServer) -> Checked<Server> {
     let trusted_proxies = match &raw.trusted_proxies {
         Some(networks) => {
             let networks: Result<Vec<_>, String> = networks.iter().map(|network| network.parse()).collect();
-            TrustedProxies::new(networks.map_err(|problem| ConfigError::new("server.trusted_proxies", problem))?)
+            TrustedProxies::new(
+                networks.map_err(|problem| ConfigError::new("server.trusted_proxies", problem))?,
+            )
         }
         None if is_loopback(listen.ip()) => TrustedProxies::loopback(),
         None => {
@@ -274,7 +283,16 @@ fn check_server(raw: &RawServer) -> Checked<Server> {
         data: PathBuf::from(&raw.data),
         threads: threads("server.threads", raw.threads, &raw.cores)?,
         cores: raw.cores.clone(),
-        io: word("server.io", &raw.io, &[("auto", Io::Auto), ("uring", Io::Uring), ("epoll", Io::Epoll), ("monoio", Io::Monoio)])?,
+        io: word(
+            "server.io",
+            &raw.io,
+            &[
+                ("auto", Io::Auto),
+                ("uring", Io::Uring),
+                ("epoll", Io::Epoll),
+                ("monoio", Io::Monoio),
+            ],
+        )?,
         trusted_proxies,
         connections_max: within("server.connections_max", raw.connections_max, 16, 4 << 20)?,
     })
@@ -286,7 +304,10 @@ fn is_loopback(address: IpAddr) -> bool {
 
 fn check_tls(raw: &RawTls, data: &Path) -> Checked<Tls> {
     let pair = |place: &str, cert: &str, key: &str| match (cert.is_empty(), key.is_empty()) {
-        (false, false) => Ok(Some(CertificateFiles { cert: cert.into(), key: key.into() })),
+        (false, false) => Ok(Some(CertificateFiles {
+            cert: cert.into(),
+            key: key.into(),
+        })),
         (true, true) => Ok(None),
         _ => Err(ConfigError::new(place, "needs both cert and key")),
     };
@@ -308,7 +329,10 @@ fn check_tls(raw: &RawTls, data: &Path) -> Checked<Tls> {
 
 /// `DATA/cert.pem` and `DATA/key.pem`.
 pub fn own_certificate_files(data: &Path) -> CertificateFiles {
-    CertificateFiles { cert: data.join("cert.pem"), key: data.join("key.pem") }
+    CertificateFiles {
+        cert: data.join("cert.pem"),
+        key: data.join("key.pem"),
+    }
 }
 
 /// `DATA/token.key`.
@@ -321,11 +345,17 @@ fn check_shards(raw: &RawShards) -> Checked<Shards> {
     let count = within("shards.count", raw.count, 1, 1024)?;
     let segment_bytes = within("shards.segment_bytes", raw.segment_bytes, 1 << 20, 4 << 30)?;
     if segment_bytes % 4096 != 0 {
-        return Err(ConfigError::new("shards.segment_bytes", "must be a multiple of 4096, the log's block"));
+        return Err(ConfigError::new(
+            "shards.segment_bytes",
+            "must be a multiple of 4096, the log's block",
+        ));
     }
     let threads = threads("shards.threads", raw.threads, &raw.cores)?;
     if threads.is_some_and(|threads| threads > usize::from(count)) {
-        return Err(ConfigError::new("shards.threads", format!("there are only {count} shards to spread")));
+        return Err(ConfigError::new(
+            "shards.threads",
+            format!("there are only {count} shards to spread"),
+        ));
     }
     Ok(Shards {
         count,
@@ -340,11 +370,20 @@ fn check_shards(raw: &RawShards) -> Checked<Shards> {
         writer: word(
             "shards.writer",
             &raw.writer,
-            &[("auto", Writer::Auto), ("glommio", Writer::Glommio), ("direct", Writer::Direct)],
+            &[
+                ("auto", Writer::Auto),
+                ("glommio", Writer::Glommio),
+                ("direct", Writer::Direct),
+            ],
         )?,
         segment_bytes,
         // Two segments a log are in use at any time; a backlog below that would refuse the first order.
-        backlog_bytes: within("shards.backlog_bytes", raw.backlog_bytes, 2 * segment_bytes, 1 << 50)?,
+        backlog_bytes: within(
+            "shards.backlog_bytes",
+            raw.backlog_bytes,
+            2 * segment_bytes,
+            1 << 50,
+        )?,
     })
 }
 
@@ -360,10 +399,16 @@ fn check_limits(raw: &RawLimits) -> Checked<Limits> {
 /// `off` in either place switches the limit off; a key that is left out keeps its default.
 fn limit(place: &str, raw: &RawLimit, default: &RawLimit) -> Checked<Limit> {
     let or_default = |figure, default| if figure == Figure::Unset { default } else { figure };
-    match (or_default(raw.rate, default.rate), or_default(raw.burst, default.burst)) {
+    match (
+        or_default(raw.rate, default.rate),
+        or_default(raw.burst, default.burst),
+    ) {
         (Figure::Number(rate), Figure::Number(burst)) => {
             if burst.fract() != 0.0 || !(0.0..=1e9).contains(&burst) {
-                return Err(ConfigError::new(format!("{place}.burst"), format!("{burst} is not a whole number of requests")));
+                return Err(ConfigError::new(
+                    format!("{place}.burst"),
+                    format!("{burst} is not a whole number of requests"),
+                ));
             }
             Limit::bucket(rate, burst as u32).map_err(|problem| ConfigError::new(place, problem))
         }
@@ -379,17 +424,26 @@ fn check_auth(raw: &RawAuth, data: &Path) -> Checked<Auth> {
     }
     let jwks_file = optional_path(&raw.jwks_file);
     if keys.is_empty() && jwks_file.is_none() {
-        return Err(ConfigError::new("auth", "no key at all: set local_key, a [[auth.keys]] entry or jwks_file"));
+        return Err(ConfigError::new(
+            "auth",
+            "no key at all: set local_key, a [[auth.keys]] entry or jwks_file",
+        ));
     }
     for (index, key) in keys.iter().enumerate() {
         if keys[..index].iter().any(|other| other.kid == key.kid) {
             let name = key.kid.as_deref().unwrap_or("(none)");
-            return Err(ConfigError::new("auth.keys", format!("two keys have the kid `{name}`")));
+            return Err(ConfigError::new(
+                "auth.keys",
+                format!("two keys have the kid `{name}`"),
+            ));
         }
     }
     for (place, value) in [("auth.issuer", &raw.issuer), ("auth.audience", &raw.audience)] {
         if value.is_empty() {
-            return Err(ConfigError::new(place, "must not be empty: a token for somebody else would be taken"));
+            return Err(ConfigError::new(
+                place,
+                "must not be empty: a token for somebody else would be taken",
+            ));
         }
     }
     Ok(Auth {
@@ -417,15 +471,29 @@ fn check_key(place: &str, raw: &RawKey, auth: &RawAuth) -> Checked<KeySource> {
     let material = match (algorithm, raw.file.is_empty(), raw.secret.is_empty()) {
         (Algorithm::Hs256, true, false) => KeyMaterial::Secret(raw.secret.clone().into_bytes().into()),
         (_, false, true) => KeyMaterial::File(raw.file.clone().into()),
-        (Algorithm::Hs256, ..) => return Err(ConfigError::new(place, "needs either secret or file (and not both)")),
+        (Algorithm::Hs256, ..) => {
+            return Err(ConfigError::new(
+                place,
+                "needs either secret or file (and not both)",
+            ));
+        }
         _ => return Err(ConfigError::new(place, "needs file: the public key as PEM")),
     };
     if let KeyMaterial::Secret(secret) = &material
         && secret.len() < 32
     {
-        return Err(ConfigError::new(place, "the secret is shorter than 32 bytes (RFC 7518, section 3.2)"));
+        return Err(ConfigError::new(
+            place,
+            "the secret is shorter than 32 bytes (RFC 7518, section 3.2)",
+        ));
     }
-    let or = |own: &str, common: &str| if own.is_empty() { common.to_string() } else { own.to_string() };
+    let or = |own: &str, common: &str| {
+        if own.is_empty() {
+            common.to_string()
+        } else {
+            own.to_string()
+        }
+    };
     Ok(KeySource {
         kid: (!raw.kid.is_empty()).then(|| raw.kid.clone()),
         algorithm,
@@ -459,10 +527,20 @@ fn check_http(raw: &RawConfig) -> Checked<Http> {
         head_fields: within("http.head_fields", raw.head_fields, 8, 1_000)?,
         target_bytes: within("http.target_bytes", raw.target_bytes, 64, raw.head_bytes)?,
         body_bytes: within("http.body_bytes", raw.body_bytes, 1 << 10, 16 << 20)?,
-        requests_per_connection: within("http.requests_per_connection", raw.requests_per_connection, 1, u64::MAX)?,
+        requests_per_connection: within(
+            "http.requests_per_connection",
+            raw.requests_per_connection,
+            1,
+            u64::MAX,
+        )?,
         h2_streams: within("http.h2_streams", raw.h2_streams, 1, 10_000)?,
         // RFC 9113, section 6.9.1: a window is at most 2^31 - 1; its default, 65,535, is not worth going below by much.
-        h2_stream_window_bytes: within("http.h2_stream_window_bytes", raw.h2_stream_window_bytes, 1 << 10, 0x7fff_ffff)?,
+        h2_stream_window_bytes: within(
+            "http.h2_stream_window_bytes",
+            raw.h2_stream_window_bytes,
+            1 << 10,
+            0x7fff_ffff,
+        )?,
         h2_connection_window_bytes: within(
             "http.h2_connection_window_bytes",
             raw.h2_connection_window_bytes,
@@ -477,14 +555,22 @@ fn check_overload(raw: &RawConfig) -> Checked<Overload> {
     Ok(Overload {
         shed_after: Duration::from_millis(within("overload.shed_after_ms", raw.shed_after_ms, 1, 60_000)?),
         stall: Duration::from_millis(within("overload.stall_ms", raw.stall_ms, 10, 60_000)?),
-        inflight_per_thread: within("overload.inflight_per_thread", raw.inflight_per_thread, 16, 1 << 20)?,
+        inflight_per_thread: within(
+            "overload.inflight_per_thread",
+            raw.inflight_per_thread,
+            16,
+            1 << 20,
+        )?,
         handshakes_per_turn: within("overload.handshakes_per_turn", raw.handshakes_per_turn, 1, 1_000)?,
     })
 }
 
 fn socket(place: &str, text: &str) -> Checked<SocketAddr> {
     text.parse().map_err(|_| {
-        ConfigError::new(place, format!("`{text}` is not an address and a port such as 127.0.0.1:8443 or [::]:443"))
+        ConfigError::new(
+            place,
+            format!("`{text}` is not an address and a port such as 127.0.0.1:8443 or [::]:443"),
+        )
     })
 }
 
@@ -495,7 +581,10 @@ fn optional_path(text: &str) -> Option<PathBuf> {
 /// 0 is "choose"; a list of cores must have one a thread.
 fn threads(place: &str, threads: usize, cores: &[usize]) -> Checked<Option<usize>> {
     if !cores.is_empty() && threads != 0 && cores.len() != threads {
-        return Err(ConfigError::new(place, format!("{threads} threads, but {} cores are listed", cores.len())));
+        return Err(ConfigError::new(
+            place,
+            format!("{threads} threads, but {} cores are listed", cores.len()),
+        ));
     }
     if cores.iter().any(|core| *core >= 1024) {
         return Err(ConfigError::new(place, "a core's number is 0 to 1023"));
@@ -512,15 +601,22 @@ fn within<T: PartialOrd + std::fmt::Display>(place: &str, value: T, min: T, max:
     if value >= min && value <= max {
         Ok(value)
     } else {
-        Err(ConfigError::new(place, format!("{value} is outside {min} to {max}")))
+        Err(ConfigError::new(
+            place,
+            format!("{value} is outside {min} to {max}"),
+        ))
     }
 }
 
 fn word<T: Copy>(place: &str, value: &str, words: &[(&str, T)]) -> Checked<T> {
-    words.iter().find(|(word, _)| *word == value).map(|(_, meaning)| *meaning).ok_or_else(|| {
-        let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        ConfigError::new(place, format!("`{value}` is none of {}", all.join(", ")))
-    })
+    words
+        .iter()
+        .find(|(word, _)| *word == value)
+        .map(|(_, meaning)| *meaning)
+        .ok_or_else(|| {
+            let all: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            ConfigError::new(place, format!("`{value}` is none of {}", all.join(", ")))
+        })
 }
 
 /// The raw configuration with what was filled in, and without secrets.
@@ -542,8 +638,14 @@ fn effective(raw: &RawConfig, server: &Server, tls: &Tls) -> serde_json::Value {
     for key in raw.auth.keys.iter_mut().filter(|key| !key.secret.is_empty()) {
         key.secret = "(hidden)".into();
     }
-    raw.server.trusted_proxies =
-        Some(server.trusted_proxies.networks().iter().map(|network| network.to_string()).collect());
+    raw.server.trusted_proxies = Some(
+        server
+            .trusted_proxies
+            .networks()
+            .iter()
+            .map(|network| network.to_string())
+            .collect(),
+    );
     raw.tls.cert = tls.certificates[0].cert.display().to_string();
     raw.tls.key = tls.certificates[0].key.display().to_string();
     serde_json::to_value(raw).expect("a tree of numbers and strings")

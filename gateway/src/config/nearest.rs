@@ -3,7 +3,9 @@
 /// Reads serde's "unknown field `x`, expected one of `a`, `b`" (or "unknown variant") and returns the
 /// expected name nearest to `x`, if one is near enough to be what was meant.
 pub(super) fn suggestion(message: &str) -> Option<&str> {
-    let rest = message.strip_prefix("unknown field ").or_else(|| message.strip_prefix("unknown variant "))?;
+    let rest = message
+        .strip_prefix("unknown field ")
+        .or_else(|| message.strip_prefix("unknown variant "))?;
     let mut names = quoted(rest);
     let unknown = names.next()?;
     let (distance, name) = names.map(|name| (edits(unknown, name), name)).min()?;
@@ -43,15 +45,27 @@ mod tests {
 
     #[test]
     fn edits_counts_the_fewest_changes() {
-        for (a, b, distance) in [("", "", 0), ("rate", "rate", 0), ("rat", "rate", 1), ("raet", "rate", 2), ("", "abc", 3)] {
+        for (a, b, distance) in [
+            ("", "", 0),
+            ("rate", "rate", 0),
+            ("rat", "rate", 1),
+            ("raet", "rate", 2),
+            ("", "abc", 3),
+        ] {
             assert_eq!(edits(a, b), distance, "{a} {b}");
         }
     }
 
     #[test]
     fn a_name_that_is_nothing_like_any_other_gets_no_suggestion() {
-        assert_eq!(suggestion("unknown field `bursst`, expected `rate` or `burst`"), Some("burst"));
-        assert_eq!(suggestion("unknown field `zzzzzzzz`, expected `rate` or `burst`"), None);
+        assert_eq!(
+            suggestion("unknown field `bursst`, expected `rate` or `burst`"),
+            Some("burst")
+        );
+        assert_eq!(
+            suggestion("unknown field `zzzzzzzz`, expected `rate` or `burst`"),
+            None
+        );
         assert_eq!(suggestion("something else"), None);
     }
 }

@@ -29,7 +29,11 @@ fn a_full_bucket_admits_its_burst_and_then_its_rate() {
     let refused = table.take(key, 5 * SECOND);
     assert!(!refused.allowed);
     assert_eq!(refused.retry_after_ns, SECOND / 10);
-    assert_eq!(refused.retry_after_s(), 1, "Retry-After is never below one second");
+    assert_eq!(
+        refused.retry_after_s(),
+        1,
+        "Retry-After is never below one second"
+    );
     assert_eq!(refused.reset_ns, 2 * SECOND);
     assert!(!table.take(key, 5 * SECOND + SECOND / 10 - 1000).allowed);
     assert!(table.take(key, 5 * SECOND + SECOND / 10).allowed);
@@ -69,7 +73,9 @@ fn keys_do_not_disturb_each_other() {
 #[test]
 fn a_table_that_overflows_refuses_too_much_and_never_admits_too_much() {
     let table = Table::new(Limit::Bucket { rate: 1.0, burst: 1 }, 1, 0).unwrap();
-    let admitted = (0..1_000).filter(|n| table.take(table.buyer_key(&buyer(*n)), 0).allowed).count();
+    let admitted = (0..1_000)
+        .filter(|n| table.take(table.buyer_key(&buyer(*n)), 0).allowed)
+        .count();
     assert_eq!(admitted, WAYS);
 }
 
@@ -93,7 +99,9 @@ fn one_key_on_all_threads_at_ten_times_its_limit_gets_the_limit_within_two_perce
             let table = Arc::clone(&table);
             thread::spawn(move || {
                 // 2,500 takes a second on each of four threads, for ten seconds of table time.
-                (0..25_000_u64).filter(|n| table.take(key, n * 400_000 + thread * 100_000).allowed).count()
+                (0..25_000_u64)
+                    .filter(|n| table.take(key, n * 400_000 + thread * 100_000).allowed)
+                    .count()
             })
         })
         .collect();
@@ -113,7 +121,9 @@ fn threads_that_race_for_new_keys_admit_at_most_one_extra_take_each() {
             thread::spawn(move || {
                 (0..200_u64)
                     .map(|n| {
-                        (0..10).filter(|_| table.take(table.buyer_key(&buyer(n)), n / 20 * SECOND).allowed).count()
+                        (0..10)
+                            .filter(|_| table.take(table.buyer_key(&buyer(n)), n / 20 * SECOND).allowed)
+                            .count()
                     })
                     .sum::<usize>()
             })

@@ -1,0 +1,167 @@
+//! The command line: what is asked for, and the commands that are not the server itself.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, ConfigError, Sources};
+
+mod log;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+/// The edge of a shop on the day everyone comes at once.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// Flags of `run`, which is what happens without a command.
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts the gateway (the default).
+    Run(RunArgs),
+    /// Prints a token under the data directory's own key.
+    Token(token::TokenArgs),
+    /// Checks a configuration file and says what is wrong with it.
+    CheckConfig {
+        /// The TOML file.
+        file: PathBuf,
+    },
+    /// About the configuration.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Looks at the write-ahead log of a data directory.
+    Log {
+        #[command(subcommand)]
+        command: LogCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Prints the default file with every key explained.
+    Default,
+}
+
+#[derive(Debug, Subcommand)]
+enum LogCommand {
+    /// Walks every chain; names file and offset of the first fault.
+    Verify {
+        /// The data directory.
+        data: PathBuf,
+    },
+    /// Prints every entry as one line of JSON.
+    Dump {
+        /// The data directory.
+        data: PathBuf,
+    },
+}
+
+/// Flags of `run`.
+#[derive(Debug, Default, Clone, Args)]
+pub struct RunArgs {
+    /// The configuration file; without it, defaults.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data directory (server.data).
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
+    /// Where HTTPS is served (server.listen).
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Where the admin address is (server.admin).
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<String>,
+    /// Any key of the configuration; may be repeated.
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl RunArgs {
+    /// The configuration: file, then environment, then `--set`, then the other flags.
+    ///
+    /// # Errors
+    /// The first problem, in one sentence.
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        let flags = [
+            ("server.data", &self.data),
+            ("server.listen", &self.listen),
+            ("server.admin", &self.admin),
+        ];
+        let flags = flags
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value.clone()?)));
+        let sources = Sources {
+            file: self.config.clone(),
+            set: self.set.clone(),
+            flags: flags.collect(),
+            ..Sources::from_environment()
+        };
+        sources.load()
+    }
+}
+
+/// What the command line asks of the program.
+#[derive(Debug)]
+pub enum Asked {
+    /// Run the gateway.
+    Run(RunArgs),
+    /// It is done; exit with this.
+    Done(ExitCode),
+}
+
+/// Reads the process's arguments, and does what is asked unless that is to run. On wrong arguments, `--help` and `--version` it
+/// prints and exits the process.
+pub fn start() -> Asked {
+    asked(Cli::parse())
+}
+
+fn asked(cli: Cli) -> Asked {
+    let result = match cli.command {
+        None => return Asked::Run(cli.run),
+        Some(Command::Run(args)) => return Asked::Run(args),
+        Some(Command::Token(args)) => token::print(&args),
+        Some(Command::CheckConfig { file }) => check(&file),
+        Some(Command::Config {
+            command: ConfigCommand::Default,
+        }) => print_default(),
+        Some(Command::Log {
+            command: LogCommand::Verify { data },
+        }) => log::verify(&data),
+        Some(Command::Log {
+            command: LogCommand::Dump { data },
+        }) => log::dump(&data),
+    };
+    Asked::Done(match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("tidegate: {problem}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn check(file: &std::path::Path) -> Result<(), String> {
+    let config = config::check_file(file).map_err(|error| error.to_string())?;
+    println!(
+        "{}: ok; it would listen on {}",
+        file.display(),
+        config.server.listen
+    );
+    Ok(())
+}
+
+fn print_default() -> Result<(), String> {
+    print!("{}", config::DEFAULT_FILE);
+    Ok(())
+}
