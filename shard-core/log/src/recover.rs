@@ -1,4 +1,8 @@
 //! A start: read the log, say what to repair, and where to go on.
+//!
+//! The order of a start: recover every log of every layout with one [`Chains`], oldest layout first; write and sync the
+//! manifest with the next start number and the largest `next_segment`; do the actions of every log; then append, answer,
+//! feed and checkpoint.
 
 use crate::appender::AppenderConfig;
 use crate::chains::Chains;
@@ -49,7 +53,8 @@ pub struct Recovered {
     /// What to do, in order, before anything of this log is answered, fed, checkpointed or appended to.
     pub actions: Vec<RecoveryAction>,
     /// The number of the next segment. Write the manifest with (at least) this number, the largest of all logs, before
-    /// the actions: they free segments, and a number that only a freed segment had must not come again.
+    /// the actions: they free segments, and a number that only a freed segment had must not come again. (It may where a
+    /// recycled file gets its new header before its new name: the start number in it then tells old batches apart.)
     pub next_segment: SegmentNumber,
 }
 

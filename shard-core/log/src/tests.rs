@@ -5,5 +5,6 @@ mod decoder;
 mod disk;
 mod faults;
 mod format;
+mod recycle;
 #[cfg(feature = "planted-bugs")]
 mod planted;

@@ -156,11 +156,12 @@ impl<F> Walker<'_, F> {
             at = self.after(summary.end);
             self.walked.end = Position::new(file.number, at);
         };
-        self.search_on(view, identity, at, bad)?;
+        let nonzero = self.search_on(view, identity, at, bad)?;
         if summary.end == 0 {
             self.walked.unused.push(file.number);
             return Ok(());
         }
+        self.walked.torn = nonzero;
         summary.end = self.walked.end.offset;
         summary.ops = take_ops(&mut self.shards);
         self.walked.records += summary.records;
@@ -237,22 +238,22 @@ impl<F> Walker<'_, F> {
         }))
     }
 
-    /// After a bad batch at `at` (bad since `bad`): searches the rest of the segment.
+    /// After a bad batch at `at` (bad since `bad`): searches the rest of the segment. Says whether more than
+    /// zeros is there.
     fn search_on<S: SegmentSource, V>(
         &mut self,
         view: &mut SegmentView<'_, S>,
         identity: &Identity,
         at: u32,
         bad: u32,
-    ) -> Result<(), WalkError<S::Error, V>> {
+    ) -> Result<bool, WalkError<S::Error, V>> {
         let here = Position::new(identity.segment, at);
         let behind = |header: &BatchHeader| header.durable_upto > here;
         let searched = search(view, identity, at, behind)?;
         if let Some(header) = searched.found {
             self.claim(header.durable_upto, Some(bad))?;
         }
-        self.walked.torn = searched.nonzero;
-        Ok(())
+        Ok(searched.nonzero)
     }
 
     fn identity(&self, segment: SegmentNumber) -> Identity {

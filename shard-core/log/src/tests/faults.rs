@@ -296,6 +296,32 @@ fn a_new_start_vouches_for_the_last_batch_of_the_one_before() {
 }
 
 #[test]
+fn what_a_crash_cut_short_is_zeroed_although_an_unused_segment_follows() {
+    let mut disk = log(1);
+    let end = 3 * BLOCK;
+    disk.files.get_mut(&SegmentNumber(1)).unwrap()[end..end + 100].fill(7);
+    let config = AppenderConfig {
+        next_segment: SegmentNumber(2),
+        segment_bytes: SEGMENT,
+        ..AppenderConfig::new(LOG, StartNumber(1))
+    };
+    let new = Appender::new(config, &Chains::strict([])).need_segment().unwrap();
+    disk.prepare(&new);
+    let (recovered, _) = read(&mut disk, &mut Chains::strict([])).unwrap();
+    let (segment, from) = (SegmentNumber(1), end as u32);
+    let free = RecoveryAction::Free {
+        segment: SegmentNumber(2),
+    };
+    let actions = [
+        RecoveryAction::Zero { segment, from },
+        RecoveryAction::Sync { segment },
+        free,
+    ];
+    assert_eq!(recovered.actions, actions);
+    assert_eq!(recovered.next_segment, SegmentNumber(3));
+}
+
+#[test]
 fn a_visitor_can_stop_the_walk() {
     let visit = |record: Record<'_>| if record.op == 3 { Err("enough") } else { Ok(()) };
     let mut chains = Chains::strict([]);
