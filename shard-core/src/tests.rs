@@ -1,4 +1,10 @@
 //! Rules as sentences; `world.rs` is the bench they run on.
 
+mod chaos;
+mod cross;
 mod end;
+mod hostile;
+mod pay;
+mod place;
+mod stock;
 mod world;
