@@ -1,0 +1,186 @@
+//! Orders as rows, folded from the entries of their home shards.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidegate_shard_core::entry::{Effect, Ending, Entry, Placed};
+use tidegate_shard_core::{ChargeId, Lines, Millis, OrderId, OrderStatus};
+
+/// Attempts to gather an order's holds count from here; later ones belong to an order that exists.
+const FIRST_ATTEMPT: u8 = 1;
+
+/// One order as a store would keep it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrderRow {
+    /// Its id.
+    pub order: OrderId,
+    /// The token's subject.
+    pub user: Arc<str>,
+    /// What was ordered.
+    pub lines: Lines,
+    /// In minor units; of the home shard's lines only while the order gathers.
+    pub total: u64,
+    /// ISO 4217 letters.
+    pub currency: [u8; 3],
+    /// Where it stands; `None` while it gathers holds from other shards.
+    pub status: Option<OrderStatus>,
+    /// The charge that paid it.
+    pub charge: Option<ChargeId>,
+    /// A charge that came too late and is to be refunded.
+    pub refund_due: Option<ChargeId>,
+    /// When it was placed.
+    pub placed_at: Millis,
+    /// The last change.
+    pub changed_at: Millis,
+}
+
+/// Rows by order id. Feed it each shard's entries in the order of their ops.
+#[derive(Debug, Default)]
+pub struct OrderRows {
+    rows: BTreeMap<OrderId, OrderRow>,
+}
+
+impl OrderRows {
+    /// No rows.
+    pub fn new() -> OrderRows {
+        OrderRows::default()
+    }
+
+    /// Takes one entry in. Entries about orders that are not known (their first entries were applied long ago) change nothing.
+    pub fn apply(&mut self, entry: &Entry) {
+        match &entry.effect {
+            Effect::Placed(placed) => self.insert(placed, entry.at, Some(OrderStatus::Pending)),
+            Effect::Gathering(gathering) => self.insert(&gathering.placed, entry.at, None),
+            Effect::Aborted { order, attempt: FIRST_ATTEMPT, .. } => {
+                // A first attempt that failed never became an order.
+                self.rows.remove(order);
+            }
+            Effect::Committed { order, total, currency, .. } => {
+                let (total, currency) = (*total, *currency);
+                self.change(*order, entry.at, |row| {
+                    row.total = total;
+                    row.currency = currency;
+                    row.status = Some(OrderStatus::Pending);
+                });
+            }
+            Effect::Ended { order, ending } => self.end(*order, entry.at, *ending),
+            Effect::ChargeClosed { order, ends: Some(ending), .. } => self.end(*order, entry.at, *ending),
+            Effect::Confirmed { order, charge, .. } => self.change(*order, entry.at, |row| {
+                row.status = Some(OrderStatus::Confirmed);
+                row.charge = Some(*charge);
+            }),
+            Effect::RefundDue { order, charge } => {
+                self.change(*order, entry.at, |row| row.refund_due = Some(*charge));
+            }
+            _ => {}
+        }
+    }
+
+    fn insert(&mut self, placed: &Placed, at: Millis, status: Option<OrderStatus>) {
+        let row = OrderRow {
+            order: placed.order,
+            user: Arc::clone(&placed.subject),
+            lines: placed.lines.clone(),
+            total: placed.total,
+            currency: placed.currency,
+            status,
+            charge: None,
+            refund_due: None,
+            placed_at: at,
+            changed_at: at,
+        };
+        let before = self.rows.insert(placed.order, row);
+        assert!(before.is_none(), "order {} was placed twice", placed.order);
+    }
+
+    fn end(&mut self, order: OrderId, at: Millis, ending: Ending) {
+        self.change(order, at, |row| {
+            row.status = Some(match ending {
+                Ending::Cancelled => OrderStatus::Cancelled,
+                Ending::Expired => OrderStatus::Expired,
+            });
+        });
+    }
+
+    fn change(&mut self, order: OrderId, at: Millis, change: impl FnOnce(&mut OrderRow)) {
+        if let Some(row) = self.rows.get_mut(&order) {
+            change(row);
+            row.changed_at = at;
+        }
+    }
+
+    /// One row.
+    pub fn get(&self, order: OrderId) -> Option<&OrderRow> {
+        self.rows.get(&order)
+    }
+
+    /// Every row, by order id.
+    pub fn iter(&self) -> impl Iterator<Item = &OrderRow> {
+        self.rows.values()
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_shard_core::entry::AbortReason;
+    use tidegate_shard_core::{BodyHash, Buyer, KeyHash, Line, ShardId, SkuName};
+
+    fn placed(order: OrderId) -> Placed {
+        let line = Line { sku: SkuName::parse(b"SKU-1").unwrap(), qty: 2 };
+        Placed {
+            order,
+            buyer: Buyer([1; 16]),
+            subject: "alice".into(),
+            key: KeyHash([2; 16]),
+            body: BodyHash(3),
+            lines: [line].into_iter().collect(),
+            total: 2000,
+            currency: *b"CNY",
+            hold_ms: 900_000,
+        }
+    }
+
+    fn fold(effects: Vec<Effect>) -> OrderRows {
+        let mut rows = OrderRows::new();
+        for (at, effect) in (1..).zip(effects) {
+            rows.apply(&Entry::new(Millis(at), effect));
+        }
+        rows
+    }
+
+    #[test]
+    fn a_paid_order_is_one_confirmed_row() {
+        let order = OrderId::new(Millis(1_764_000_000_000), ShardId(3), 0);
+        let charge = ChargeId::parse(b"ch_1").unwrap();
+        let confirmed = Effect::Confirmed { order, charge, held_again: false };
+        let rows = fold(vec![Effect::Placed(placed(order)), confirmed]);
+        let row = rows.get(order).unwrap();
+        assert_eq!((row.status, row.charge), (Some(OrderStatus::Confirmed), Some(charge)));
+        assert_eq!((row.placed_at, row.changed_at), (Millis(1), Millis(2)));
+        assert_eq!(rows.iter().count(), 1);
+    }
+
+    #[test]
+    fn an_order_that_could_not_gather_its_stock_leaves_no_row() {
+        let order = OrderId::new(Millis(1_764_000_000_000), ShardId(3), 0);
+        let gathering = Effect::Gathering(Box::new(tidegate_shard_core::entry::Gathering {
+            placed: placed(order),
+            shards: [ShardId(3)].into_iter().collect(),
+            prepare_deadline: Millis(9),
+        }));
+        let aborted = Effect::Aborted { order, attempt: FIRST_ATTEMPT, reason: AbortReason::Refused };
+        assert_eq!(fold(vec![gathering.clone(), aborted]).iter().count(), 0);
+        let committed = Effect::Committed { order, attempt: FIRST_ATTEMPT, total: 5000, currency: *b"EUR", hold_ms: 1 };
+        let rows = fold(vec![gathering, committed]);
+        assert_eq!(rows.get(order).map(|row| (row.total, row.status)), Some((5000, Some(OrderStatus::Pending))));
+    }
+
+    #[test]
+    fn an_order_that_ended_keeps_its_row_with_the_word_for_how() {
+        let order = OrderId::new(Millis(1_764_000_000_000), ShardId(3), 0);
+        let rows = fold(vec![Effect::Placed(placed(order)), Effect::Ended { order, ending: Ending::Expired }]);
+        assert_eq!(rows.get(order).unwrap().status, Some(OrderStatus::Expired));
+    }
+}
