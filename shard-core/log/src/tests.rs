@@ -5,6 +5,6 @@ mod decoder;
 mod disk;
 mod faults;
 mod format;
-mod recycle;
 #[cfg(feature = "planted-bugs")]
 mod planted;
+mod recycle;

@@ -3,15 +3,19 @@
 use super::crash::LOG;
 use super::disk::Disk;
 use crate::{
-    Appender, AppenderConfig, BLOCK, Batch, Chains, LogId, Position, RecoveryOptions, SegmentNumber, StartNumber,
-    recover,
+    Appender, AppenderConfig, BLOCK, Batch, Chains, LogId, Position, RecoveryOptions, SegmentNumber,
+    StartNumber, recover,
 };
 use std::convert::Infallible;
 
 /// The blocks of the first three batches of a log's first segment, one record each.
 fn batches(log: LogId, start: StartNumber, next_segment: SegmentNumber) -> (Disk, Vec<Batch>) {
     let mut disk = Disk::default();
-    let config = AppenderConfig { segment_bytes: 16384, next_segment, ..AppenderConfig::new(log, start) };
+    let config = AppenderConfig {
+        segment_bytes: 16384,
+        next_segment,
+        ..AppenderConfig::new(log, start)
+    };
     let mut appender = Appender::new(config, &Chains::strict([]));
     let new = appender.need_segment().unwrap();
     disk.prepare(&new);
@@ -24,7 +28,15 @@ fn batches(log: LogId, start: StartNumber, next_segment: SegmentNumber) -> (Disk
         kept.extend(&batch.bytes);
         let (segment, offset, last, closed) = (batch.segment, batch.offset, batch.last, batch.closed);
         appender.synced(batch);
-        batches.push(Batch { segment, offset, bytes: kept, last, records: 1, ops: Vec::new(), closed });
+        batches.push(Batch {
+            segment,
+            offset,
+            bytes: kept,
+            last,
+            records: 1,
+            ops: Vec::new(),
+            closed,
+        });
     }
     (disk, batches)
 }
@@ -42,7 +54,15 @@ fn records_of_another_log_start_or_segment_end_the_log_where_they_stand() {
             let (mut disk, own) = batches(LOG, start, segment);
             for (index, (own, old)) in own.iter().zip(&old).enumerate() {
                 // The very blocks that would continue the log, but for whom they were written.
-                disk.write(segment, own.offset, if index < own_batches { &own.bytes } else { &old.bytes });
+                disk.write(
+                    segment,
+                    own.offset,
+                    if index < own_batches {
+                        &own.bytes
+                    } else {
+                        &old.bytes
+                    },
+                );
             }
             let mut records = 0;
             let visit = |_: crate::Record<'_>| {
@@ -51,7 +71,9 @@ fn records_of_another_log_start_or_segment_end_the_log_where_they_stand() {
             };
             let options = RecoveryOptions::default();
             let recovered = recover(&mut disk, LOG, &mut Chains::strict([]), options, visit);
-            let Ok(recovered) = recovered else { panic!("the log is sound") };
+            let Ok(recovered) = recovered else {
+                panic!("the log is sound")
+            };
             assert_eq!(records, own_batches);
             if own_batches > 0 {
                 let end = ((1 + own_batches) * BLOCK) as u32;
