@@ -31,6 +31,8 @@ pub struct CheckpointJob {
     pub upto: SegmentNumber,
     /// The start's number.
     pub term: u64,
+    /// The fault planted in the log, if any.
+    pub planted: Planted,
 }
 
 /// The path of the newest checkpoint of the shards that write to `log`.
@@ -220,7 +222,7 @@ fn replay<F: Files>(
         Ok(at) => apply(&mut shards[at], &record),
         Err(_) => Ok(()),
     };
-    walk(&mut source, job.log, &mut chains, Planted::None, &mut apply).map_err(OpenError::from_walk)?;
+    walk(&mut source, job.log, &mut chains, job.planted, &mut apply).map_err(OpenError::from_walk)?;
     let marks = group.iter().map(|&shard| chains.mark(shard));
     Ok(marks.zip(shards).collect())
 }

@@ -274,6 +274,7 @@ impl State {
                 thread: thread as u16,
                 log,
                 term: manifest.start.0,
+                log_planted: config.log_planted,
                 ..config.node.clone()
             };
             let retention = Retention::new(found, config.log_planted);

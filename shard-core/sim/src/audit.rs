@@ -152,7 +152,11 @@ impl Audit {
             Outcome::Refused(_) => return Ok(()),
         };
         // A repeated change of stock gets the figures of the first time.
-        let at = if let Claim::Stock(view) = &claim { view.op } else { op };
+        let at = if let Claim::Stock(view) = &claim {
+            view.op
+        } else {
+            op
+        };
         self.left(shard, at, "a figure")?;
         self.shards[usize::from(shard.0)].claims.push((at.0, claim));
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tidegate_log::{Batch, Seal, ShardClock, Window, WindowConfig};
 use tidegate_node::checkpoint::{self};
 use tidegate_node::open::OldLogs;
-use tidegate_node::{Files, Node, OpenConfig, Opened, Output, Ticket, open, segments};
+use tidegate_node::{Envelope, Files, Node, OpenConfig, Opened, Output, Ticket, open, segments};
 use tidegate_shard_core::{Command, Millis, ShardId};
 
 use crate::plan::{MS, Stop};
@@ -273,15 +273,24 @@ impl World {
         Ok(())
     }
 
-    fn carry(&mut self, from: usize, to: usize, envelope: tidegate_node::Envelope) {
-        let delay = self.rng.between(self.plan.net_us.0, self.plan.net_us.1);
-        let at = self.now + delay;
-        let last = self.running().arrivals.entry((from, to)).or_default();
-        *last = at.max(*last);
-        let at = *last;
+    /// Takes a message to another thread: in order, or as a worse network would.
+    fn carry(&mut self, from: usize, to: usize, envelope: Envelope) {
         self.figures.messages += 1;
-        self.queue
-            .plan(at, Event::Live(self.life, Live::Deliver(to, envelope)));
+        let delay = self.rng.between(self.plan.net_us.0, self.plan.net_us.1);
+        let unruly = self.rng.percent(self.plan.unruly_net);
+        if unruly {
+            let copies = self.rng.below(3);
+            for _ in 0..copies {
+                let late = self.rng.between(0, 300 * MS);
+                self.plan_live(delay + late, Live::Deliver(to, envelope.clone()));
+            }
+            return;
+        }
+        let now = self.now;
+        let last = self.running().arrivals.entry((from, to)).or_default();
+        *last = (now + delay).max(*last);
+        let at = *last;
+        self.queue.plan(at, Event::Live(self.life, Live::Deliver(to, envelope)));
     }
 
     fn output(&mut self, output: Output) -> Result<(), Broken> {

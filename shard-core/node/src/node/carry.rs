@@ -69,7 +69,9 @@ impl Node {
         home.shard.apply(entry);
         self.bytes.clear();
         entry.encode(&mut self.bytes);
-        home.last = self.appender.append(home.shard.id().0, home.shard.op().0, entry.at.0, &self.bytes);
+        home.last = self
+            .appender
+            .append(home.shard.id().0, home.shard.op().0, entry.at.0, &self.bytes);
     }
 
     /// An answer that depends on the shard as it is now.

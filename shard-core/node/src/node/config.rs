@@ -34,6 +34,8 @@ pub struct NodeConfig {
     pub stock_every_ms: u64,
     /// The planted fault, if any.
     pub planted: Planted,
+    /// The fault planted in the log, if any.
+    pub log_planted: tidegate_log::Planted,
 }
 
 impl NodeConfig {
@@ -52,6 +54,7 @@ impl NodeConfig {
             order_rows_max: limits::ORDER_ROWS_MAX,
             stock_every_ms: limits::STOCK_EVERY_MS,
             planted: Planted::None,
+            log_planted: tidegate_log::Planted::None,
         }
     }
 }

@@ -55,6 +55,7 @@ impl Node {
             shards,
             upto: self.closed?,
             term: self.config.term,
+            planted: self.config.log_planted,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use tidegate_log::{Chains, Planted, Record, SegmentFile, SegmentSource, walk};
+use tidegate_log::{Chains, Record, SegmentFile, SegmentSource, walk};
 use tidegate_node::segments;
 
 use super::*;
@@ -33,7 +33,13 @@ impl World {
                 .old_logs
                 .remove_applied(&mut self.disk, &mut machine.manifest, applied);
             // A full disk: they are removed when there is room for the new manifest.
-            removed.or_else(|error| if self.disk.room_bytes.is_some() { Ok(()) } else { Err(error.to_string()) })?;
+            removed.or_else(|error| {
+                if self.disk.room_bytes.is_some() {
+                    Ok(())
+                } else {
+                    Err(error.to_string())
+                }
+            })?;
         }
         for shard in 0..self.plan.shards {
             let op = Op(self.audit.shards[usize::from(shard)].entries.len() as u64);
@@ -58,7 +64,8 @@ impl Audit {
         let from = self.cursors.get(&log).copied().unwrap_or_default();
         let mut source = Durable { disk, log, from };
         let mut chains = Chains::lenient();
-        let walked = walk(&mut source, log, &mut chains, Planted::None, |record| {
+        let planted = self.plan.open_config(3, 0).log_planted;
+        let walked = walk(&mut source, log, &mut chains, planted, |record| {
             self.record(&record)
         });
         let walked = match walked {
