@@ -5,6 +5,7 @@
 
 mod abuse;
 mod answer;
+mod end;
 mod pipe;
 mod request;
 mod stream;
@@ -20,6 +21,7 @@ use ::h2::server;
 use abuse::Abuse;
 use answer::Names;
 use bytes::Bytes;
+use end::Drain;
 use hashbrown::HashMap;
 use pipe::{Pipe, PipeEnd};
 use std::cell::RefCell;
@@ -29,6 +31,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use stream::{Collected, Stream, Whole};
+use tap::News;
 
 /// The HTTP/2 side of a connection.
 pub(crate) struct H2 {
@@ -64,18 +67,6 @@ enum Engine {
     Handshake(Box<server::Handshake<PipeEnd, Bytes>>),
     Open(Box<server::Connection<PipeEnd, Bytes>>),
     Done,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Drain {
-    No,
-    /// The first GOAWAY is out; the second waits for the PING's acknowledgement.
-    Asked {
-        since: Nanos,
-        pongs: u32,
-    },
-    /// The second is out, or the connection was cut.
-    Told,
 }
 
 /// Bytes of a client's preface before its first frame.
@@ -326,41 +317,38 @@ impl H2 {
                     stream.send_continue();
                     self.has_news = true;
                 }
+                // Its news is in the tap: what it has of a body is taken in the order of the wire.
                 self.streams.insert(id, stream);
-                if !self.collect(context, id) {
-                    self.collecting
-                        .push_back((context.now.after(context.config.deadlines.request), id));
-                }
             }
         }
     }
 
-    /// Takes what has arrived of a body. Returns whether nothing more is to come.
-    fn collect(&mut self, context: &Context<'_>, id: u32) -> bool {
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return true;
+    /// Takes what has arrived of a body.
+    fn collect(&mut self, context: &Context<'_>, news: News) {
+        let Some(stream) = self.streams.get_mut(&news.stream) else {
+            return;
         };
         match stream.collect(&context.config.limits) {
+            Collected::Before => {}
             Collected::Waiting { released } => {
                 self.has_news |= released;
-                false
-            }
-            Collected::Before => true,
-            Collected::Whole { released } => {
-                self.has_news |= released;
-                self.whole.push_back(id);
-                true
-            }
-            Collected::TooLarge => {
-                if let Some(stream) = self.streams.remove(&id) {
-                    self.refuse(context, id, stream, Refusal::BodyTooLarge);
+                if stream.begins_to_wait() {
+                    let deadline = context.now.after(context.config.deadlines.request);
+                    self.collecting.push_back((deadline, news.stream));
                 }
-                true
+            }
+            Collected::Whole { released } => self.has_news |= released,
+            Collected::TooLarge => {
+                if let Some(stream) = self.streams.remove(&news.stream) {
+                    self.refuse(context, news.stream, stream, Refusal::BodyTooLarge);
+                }
             }
             Collected::Broken => {
-                self.streams.remove(&id);
-                true
+                self.streams.remove(&news.stream);
             }
+        }
+        if news.ended {
+            self.whole.push_back(news.stream);
         }
     }
 
@@ -393,8 +381,8 @@ impl H2 {
                 taken(&mut pipe.tap_out.resets),
             )
         };
-        for id in &news {
-            self.collect(context, *id);
+        for item in &news {
+            self.collect(context, *item);
         }
         self.give_back(news);
         for id in reset.into_iter().chain(reset_by_us) {
@@ -406,7 +394,7 @@ impl H2 {
     }
 
     /// The list of news is filled at every read: keep its memory.
-    fn give_back(&mut self, mut news: Vec<u32>) {
+    fn give_back(&mut self, mut news: Vec<News>) {
         let mut pipe = self.pipe.borrow_mut();
         if pipe.tap_in.news.is_empty() && news.capacity() <= NEWS_KEPT {
             news.clear();
@@ -422,110 +410,6 @@ impl H2 {
         {
             self.unanswered -= 1;
             self.cancelled.push(ExchangeId(u64::from(id)));
-        }
-    }
-
-    /// Ends the connection of a peer that only makes work.
-    fn judge(&mut self, context: &Context<'_>) {
-        let (counts, pongs) = {
-            let pipe = self.pipe.borrow();
-            (pipe.tap_in.counts, pipe.tap_in.pongs)
-        };
-        if matches!(self.drain, Drain::Asked { pongs: before, .. } if pongs > before) {
-            self.drain = Drain::Told;
-        }
-        if let Some(refusal) = self.abuse.verdict(context.now, &counts, self.has_answered) {
-            self.cut(context, Reason::ENHANCE_YOUR_CALM, refusal);
-        }
-    }
-
-    /// Says GOAWAY and ends.
-    fn cut(&mut self, context: &Context<'_>, reason: Reason, refusal: Refusal) {
-        let Engine::Open(connection) = &mut self.engine else {
-            if !matches!(self.engine, Engine::Done) {
-                context.config.counters.refuse(refusal);
-                self.end(context, None);
-            }
-            return;
-        };
-        context.config.counters.refuse(refusal);
-        connection.abrupt_shutdown(reason);
-        self.drain = Drain::Told;
-        self.accept(context);
-        // Blocked output delays the GOAWAY; the deadline for output that does not leave ends that.
-        self.has_news = !matches!(self.engine, Engine::Done);
-    }
-
-    /// First GOAWAY: no stream is refused yet, for some may be on their way.
-    pub fn drain(&mut self, now: Nanos) {
-        if self.drain != Drain::No {
-            return;
-        }
-        self.drain = Drain::Asked {
-            since: now,
-            pongs: self.pipe.borrow().tap_in.pongs,
-        };
-        if let Engine::Open(connection) = &mut self.engine {
-            connection.graceful_shutdown();
-            self.has_news = true;
-        }
-    }
-
-    /// When something is due.
-    pub fn timeout(&self, context: &Context<'_>) -> Option<Nanos> {
-        let deadlines = &context.config.deadlines;
-        let unfinished = match self.engine {
-            Engine::Handshake(_) => Some(self.born),
-            _ => self.pipe.borrow().tap_in.unfinished_since,
-        };
-        let drain = match self.drain {
-            // What is in flight is answered first.
-            Drain::Asked { since, .. } if self.unanswered == 0 => Some(since.after(deadlines.drain)),
-            _ => None,
-        };
-        let idle = self.streams.is_empty() && self.unsent.is_empty() && self.drain == Drain::No;
-        [
-            unfinished.map(|since| since.after(deadlines.head)),
-            self.collecting.front().map(|(at, _)| *at),
-            self.unsent.front().map(|(at, _)| *at),
-            drain,
-            idle.then(|| self.idle_since.after(deadlines.idle)),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-    }
-
-    pub fn handle_timeout(&mut self, context: &Context<'_>) {
-        let now = context.now;
-        let deadlines = &context.config.deadlines;
-        while let Some((_, id)) = self.collecting.front().copied().filter(|(at, _)| now >= *at) {
-            self.collecting.pop_front();
-            if self.streams.get(&id).is_some_and(Stream::is_collecting)
-                && let Some(stream) = self.streams.remove(&id)
-            {
-                self.refuse(context, id, stream, Refusal::RequestTimeout);
-            }
-        }
-        let unfinished = match self.engine {
-            Engine::Handshake(_) => Some(self.born),
-            _ => self.pipe.borrow().tap_in.unfinished_since,
-        };
-        if unfinished.is_some_and(|since| now >= since.after(deadlines.head)) {
-            self.cut(context, Reason::ENHANCE_YOUR_CALM, Refusal::HeadTimeout);
-        } else if self.unsent.front().is_some_and(|(at, _)| now >= *at) {
-            // The windows are held at zero.
-            self.cut(context, Reason::ENHANCE_YOUR_CALM, Refusal::WriteTimeout);
-        } else if matches!(self.drain, Drain::Asked { since, .. } if self.unanswered == 0 && now >= since.after(deadlines.drain))
-        {
-            self.cut(context, Reason::NO_ERROR, Refusal::H2DrainTimeout);
-        } else if self.drain == Drain::No
-            && self.streams.is_empty()
-            && self.unsent.is_empty()
-            && now >= self.idle_since.after(deadlines.idle)
-        {
-            context.config.counters.refuse(Refusal::IdleTimeout);
-            self.drain(now);
         }
     }
 }

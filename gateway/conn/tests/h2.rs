@@ -76,11 +76,11 @@ fn a_thousand_requests_on_a_hundred_streams() {
 fn a_large_body_comes_through_and_a_larger_one_is_413() {
     let mut conn = cleartext();
     let mut client = Client::new();
-    let mut fits = Box::pin(client.request("POST", "/", &[1; 65_536]));
+    let mut fits = Box::pin(client.request("POST", "/", &vec![1; 65_536]));
     let seen = shuttle(&mut client, &mut conn, Nanos(1));
     assert_eq!(seen[0].body.len(), 65_536);
     assert!(matches!(poll(fits.as_mut()), Poll::Ready(Ok(answer)) if answer.status() == 200));
-    let mut too_large = Box::pin(client.request("POST", "/", &[1; 65_537]));
+    let mut too_large = Box::pin(client.request("POST", "/", &vec![1; 65_537]));
     assert!(shuttle(&mut client, &mut conn, Nanos(2)).is_empty());
     let answer = poll(too_large.as_mut());
     assert!(

@@ -140,7 +140,7 @@ pub(crate) fn parse(bytes: &[u8], spans: &mut Vec<Span>) -> Result<Parsed, Refus
     match request.parse_with_uninit_headers(bytes, &mut table) {
         Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
         Ok(_) => return Err(Refusal::BadHead),
-        Err(httparse::Error::Version) => return Err(Refusal::BadVersion),
+        Err(httparse::Error::Version) => return Err(bad_version(bytes)),
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
         Err(_) => return Err(Refusal::BadHead),
     }
@@ -179,6 +179,16 @@ pub(crate) fn parse(bytes: &[u8], spans: &mut Vec<Span>) -> Result<Parsed, Refus
         expects_continue: picks.expect.is_some() && !http10 && framing != Framing::Length(0),
         picks,
     })
+}
+
+/// A version that is none is a malformed line; one that exists is merely not spoken here.
+fn bad_version(head: &[u8]) -> Refusal {
+    let line = &head[..memchr::memchr(b'\r', head).unwrap_or(head.len())];
+    let mut words = line.split(|byte| *byte == b' ');
+    match (words.nth(2), words.next()) {
+        (Some([b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']), None) => Refusal::BadVersion,
+        _ => Refusal::BadHead,
+    }
 }
 
 /// Where `part`, a slice of `bytes`, lies in it. An empty part may lie anywhere.

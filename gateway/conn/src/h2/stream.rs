@@ -21,6 +21,8 @@ pub(crate) struct Stream {
     body: Body,
     /// Bytes of the body that are given back to the windows.
     released: usize,
+    /// A deadline was set for the rest of the body.
+    is_waiting: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,11 +109,17 @@ impl Stream {
             parts: Some(Box::new(parts)),
             body: Body::Piece(Bytes::new()),
             released: 0,
+            is_waiting: false,
         }
     }
 
     pub fn is_collecting(&self) -> bool {
         self.phase == Phase::Collecting
+    }
+
+    /// Whether this is the first time that the body has to be waited for.
+    pub fn begins_to_wait(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_waiting, true)
     }
 
     pub fn is_handed_out(&self) -> bool {

@@ -36,6 +36,8 @@ pub(crate) struct Cutter {
     skip: usize,
     header: [u8; HEADER_BYTES],
     held: usize,
+    /// The frame whose payload is passing.
+    passing: Option<Frame>,
 }
 
 impl Cutter {
@@ -45,15 +47,21 @@ impl Cutter {
             skip,
             header: [0; HEADER_BYTES],
             held: 0,
+            passing: None,
         }
     }
 
-    /// Calls `frame` for each frame whose header is complete with these bytes.
-    pub fn cut(&mut self, mut bytes: &[u8], mut frame: impl FnMut(Frame)) {
+    /// Calls `ended` for each frame whose last byte is among these: only then does h2 know of it.
+    pub fn cut(&mut self, mut bytes: &[u8], mut ended: impl FnMut(Frame)) {
         loop {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
             bytes = &bytes[skipped..];
+            if self.skip == 0
+                && let Some(frame) = self.passing.take()
+            {
+                ended(frame);
+            }
             if bytes.is_empty() {
                 return;
             }
@@ -68,7 +76,7 @@ impl Cutter {
             let [a, b, c, kind, flags, stream @ ..] = self.header;
             let length = u32::from_be_bytes([0, a, b, c]);
             self.skip = length as usize;
-            frame(Frame {
+            self.passing = Some(Frame {
                 length,
                 kind,
                 flags,
@@ -77,8 +85,9 @@ impl Cutter {
         }
     }
 
-    fn in_frame(&self) -> bool {
-        self.skip > 0 || self.held > 0
+    /// Whether a frame other than DATA has begun and not ended.
+    fn in_frame_but_data(&self) -> bool {
+        self.held > 0 || self.passing.is_some_and(|frame| frame.kind != DATA)
     }
 }
 
@@ -95,13 +104,21 @@ pub(crate) struct FrameCounts {
     pub others: u32,
 }
 
+/// A stream has more, or all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct News {
+    pub stream: u32,
+    /// The request is whole.
+    pub ended: bool,
+}
+
 /// What the peer sends.
 #[derive(Debug)]
 pub(crate) struct TapIn {
     cutter: Cutter,
     pub counts: FrameCounts,
-    /// Streams with DATA or HEADERS since the last look, no two neighbours alike.
-    pub news: Vec<u32>,
+    /// Streams with DATA or HEADERS since the last look, in the order of the wire, no two neighbours alike.
+    pub news: Vec<News>,
     /// Streams reset since the last look.
     pub resets: Vec<u32>,
     /// Acknowledged PINGs: h2 sends none but the drain's.
@@ -109,7 +126,8 @@ pub(crate) struct TapIn {
     /// A header block has begun and not ended, or a frame has begun and not ended, since then.
     pub unfinished_since: Option<Nanos>,
     in_header_block: bool,
-    last_was_data: bool,
+    /// What the header block in hand says of its stream's end.
+    block_ends_stream: bool,
 }
 
 impl TapIn {
@@ -122,7 +140,7 @@ impl TapIn {
             pongs: 0,
             unfinished_since: None,
             in_header_block: false,
-            last_was_data: false,
+            block_ends_stream: false,
         }
     }
 
@@ -134,40 +152,45 @@ impl TapIn {
             resets,
             pongs,
             in_header_block,
-            last_was_data,
+            block_ends_stream,
             ..
         } = self;
-        cutter.cut(bytes, |frame| {
-            *last_was_data = frame.kind == DATA;
-            match frame.kind {
-                DATA | HEADERS => {
-                    if news.last() != Some(&frame.stream) {
-                        news.push(frame.stream);
-                    }
-                    if frame.kind == HEADERS {
-                        *in_header_block = frame.flags & END_HEADERS == 0;
-                    } else if frame.length == 0 && frame.flags & END_STREAM == 0 {
-                        counts.empty_data += 1;
-                    }
-                }
-                RST_STREAM => {
-                    counts.resets += 1;
-                    resets.push(frame.stream);
-                }
-                SETTINGS if frame.flags & ACK == 0 => counts.settings += 1,
-                SETTINGS => {}
-                PING if frame.flags & ACK == 0 => counts.pings += 1,
-                PING => *pongs += 1,
-                WINDOW_UPDATE => counts.window_updates += 1,
-                CONTINUATION => {
-                    counts.continuations += 1;
-                    *in_header_block = frame.flags & END_HEADERS == 0;
-                }
-                _ => counts.others += 1,
+        let mut tell = |stream, ended| {
+            let item = News { stream, ended };
+            if news.last() != Some(&item) {
+                news.push(item);
             }
+        };
+        cutter.cut(bytes, |frame| match frame.kind {
+            DATA => {
+                let ended = frame.flags & END_STREAM != 0;
+                tell(frame.stream, ended);
+                counts.empty_data += u32::from(frame.length == 0 && !ended);
+            }
+            HEADERS | CONTINUATION => {
+                if frame.kind == HEADERS {
+                    *block_ends_stream = frame.flags & END_STREAM != 0;
+                } else {
+                    counts.continuations += 1;
+                }
+                *in_header_block = frame.flags & END_HEADERS == 0;
+                if !*in_header_block {
+                    tell(frame.stream, *block_ends_stream);
+                }
+            }
+            RST_STREAM => {
+                counts.resets += 1;
+                resets.push(frame.stream);
+            }
+            SETTINGS if frame.flags & ACK == 0 => counts.settings += 1,
+            SETTINGS => {}
+            PING if frame.flags & ACK == 0 => counts.pings += 1,
+            PING => *pongs += 1,
+            WINDOW_UPDATE => counts.window_updates += 1,
+            _ => counts.others += 1,
         });
         // A slow body has the request's deadline; everything else that dawdles has the head's.
-        let dawdles = self.in_header_block || (self.cutter.in_frame() && !self.last_was_data);
+        let dawdles = self.in_header_block || self.cutter.in_frame_but_data();
         if dawdles {
             self.unfinished_since.get_or_insert(now);
         } else {
@@ -237,7 +260,8 @@ mod tests {
             for part in bytes.chunks(piece) {
                 tap.pass(Nanos(7), part);
             }
-            assert_eq!(tap.news, [1, 3, 5]);
+            let news: Vec<_> = tap.news.iter().map(|news| (news.stream, news.ended)).collect();
+            assert_eq!(news, [(1, true), (3, false)]);
             assert_eq!(tap.resets, [3]);
             assert_eq!(
                 (
@@ -255,6 +279,13 @@ mod tests {
             );
             tap.pass(Nanos(9), &frame(2, CONTINUATION, END_HEADERS, 5));
             assert_eq!(tap.unfinished_since, None);
+            assert_eq!(
+                tap.news.last(),
+                Some(&News {
+                    stream: 5,
+                    ended: false
+                })
+            );
         }
     }
 }
