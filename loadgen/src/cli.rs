@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::mix::Mix;
 use crate::pace::Rate;
 use crate::skus::Spread;
 
@@ -21,7 +22,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Load a gateway, then prove that no order was lost and no unit sold twice.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
+    /// Start a gateway, kill it with -9 at random moments while it is loaded, and prove each time that nothing was lost.
+    Drill(DrillArgs),
 }
 
 /// Which tokens people carry.
@@ -69,6 +72,9 @@ pub struct RunArgs {
     /// How many of SKU-1, SKU-2, … uniform and zipf use.
     #[arg(long, default_value_t = 1000)]
     pub sku_count: u16,
+    /// What people do: orders, shop, or weights as order=80,multi=4,read=4,stock=6,cancel=2,confirm=2,repeat=2.
+    #[arg(long, default_value = "orders")]
+    pub mix: Mix,
     /// Believe the certificates in this PEM file.
     #[arg(long)]
     pub cacert: Option<PathBuf>,
@@ -90,12 +96,74 @@ pub struct RunArgs {
     /// A connection that owes an answer for this long is given up.
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub timeout: Duration,
+    /// The gateway's data directory: its log is checked too (with --tidegate).
+    #[arg(long, requires = "tidegate")]
+    pub data: Option<PathBuf>,
+    /// The tidegate program, for `log dump`.
+    #[arg(long)]
+    pub tidegate: Option<PathBuf>,
+    /// Orders read back one by one; with more, an even sample.
+    #[arg(long, default_value_t = 20_000)]
+    pub read_back: usize,
+    /// Others use the gateway too: sums are only checked for what is missing.
+    #[arg(long)]
+    pub shared: bool,
     /// Seed of every random choice; without it one is made up and printed.
     #[arg(long)]
     pub seed: Option<u64>,
     /// No progress lines.
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// `drill`.
+#[derive(Clone, Debug, Args)]
+pub struct DrillArgs {
+    /// How many times it is killed.
+    #[arg(long, default_value_t = 10)]
+    pub kills: u32,
+    /// The gateway's program; the one beside this program unless said.
+    #[arg(long)]
+    pub tidegate: Option<PathBuf>,
+    /// A new data directory; a temporary one unless said.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Shard threads; some starts have one or two more.
+    #[arg(long, default_value_t = 3)]
+    pub shard_threads: usize,
+    /// Requests per second.
+    #[arg(long, default_value = "2000")]
+    pub rate: Rate,
+    /// Connections.
+    #[arg(long, default_value_t = 16)]
+    pub connections: usize,
+    /// HTTP version: 1 or 2.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub http: u8,
+    /// People.
+    #[arg(long, default_value_t = 5000)]
+    pub users: u32,
+    /// What people do.
+    #[arg(
+        long,
+        default_value = "order=60,multi=15,read=5,stock=8,cancel=5,confirm=5,repeat=2"
+    )]
+    pub mix: Mix,
+    /// The longest time between a start and the next kill, in milliseconds.
+    #[arg(long, default_value_t = 2000)]
+    pub round_ms_max: u64,
+    /// Orders read back after each kill; with more, an even sample.
+    #[arg(long, default_value_t = 1000)]
+    pub read_back: usize,
+    /// Write report.json here.
+    #[arg(long)]
+    pub report: Option<PathBuf>,
+    /// Seed of every random choice; without it one is made up and printed.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Keep data and output even when all is well.
+    #[arg(long)]
+    pub keep: bool,
 }
 
 /// Parses 500ms, 30s, 2m, 1h; a bare number is seconds.

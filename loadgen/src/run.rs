@@ -6,25 +6,112 @@ use serde_json::json;
 
 use crate::cli::{RunArgs, Tokens};
 use crate::clock::{Clock, cpu_time};
+use crate::ledger::Ledger;
+use crate::load::Load;
 use crate::meter::{Meter, latency_json};
 use crate::net::link::Http;
 use crate::net::pool::{self, PoolConfig};
 use crate::net::session::{TlsClient, Trust};
 use crate::pace::Pace;
 use crate::raw::Raw;
+use crate::report::{Summary, write_json};
 use crate::skus::Chooser;
 use crate::target::Target;
 use crate::users::{Mint, Users};
+use crate::verify::api::Asker;
+use crate::verify::proof::{self, Scope};
 
 /// Runs, prints and reports; `Ok(true)` when everything held.
 pub fn run(args: &RunArgs) -> Result<bool, String> {
     let clock = Clock::start();
-    let seed = args
-        .seed
-        .unwrap_or_else(|| clock.zero_unix_ms().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16);
+    // A run with an old seed makes the old choices; its keys and users are new all the same.
+    let run = clock.zero_unix_ms();
+    let seed = args.seed.unwrap_or(run);
     let config = pool_config(args)?;
-    let users = Rc::new(mint_users(args, &clock, &format!("lg{:x}-", seed & 0xff_ffff))?);
-    raw(args, &config, clock, &users, seed)
+    let users = Rc::new(mint_users(args, &clock, &format!("lg{run:x}-"))?);
+    if args.expect_any {
+        raw(args, &config, clock, &users, seed)
+    } else {
+        verified(args, &config, clock, &users, seed)
+    }
+}
+
+/// Loads, then proves.
+fn verified(
+    args: &RunArgs,
+    config: &PoolConfig,
+    clock: Clock,
+    users: &Rc<Users>,
+    seed: u64,
+) -> Result<bool, String> {
+    if args.token_key.is_none() {
+        return Err("--token-key FILE (DATA/token.key of the gateway) signs the users' tokens".into());
+    }
+    // Questions are spread over few connections: they are not the load.
+    let asking = PoolConfig {
+        connections: config.connections.min(16),
+        ..config.clone()
+    };
+    let asker = Asker {
+        config: &asking,
+        clock,
+        users,
+    };
+    let chooser = Chooser::new(&args.skus, args.sku_count, seed);
+    let names = chooser.names().to_vec();
+    let mut skus = asker.skus(&names)?;
+    let start = clock.now();
+    let rate = (!args.closed_loop).then_some(args.rate);
+    let pace = Pace::new(rate, start, args.duration, args.max_requests);
+    let meter = Meter::new(start, args.quiet);
+    let load = Load::new(
+        pace,
+        meter,
+        Ledger::new(clock.zero_unix_ms()),
+        chooser,
+        args.mix.clone(),
+        users.count(),
+        seed,
+    );
+    let cpu = cpu_time();
+    let (mut load, stats) = pool::run(config, clock, users, load)?;
+    let cpu = cpu_time() - cpu;
+    if load.meter.all.is_empty() {
+        return Err(stats
+            .gave_up
+            .or(stats.last_error)
+            .unwrap_or_else(|| "no answers".into()));
+    }
+    if !args.quiet {
+        eprintln!("verifying {} requests", load.ledger.records.len());
+    }
+    let sent_in_run = load.ledger.records.len();
+    let scope = Scope {
+        read_back: args.read_back,
+        again: 500,
+        log: args.tidegate.as_deref().zip(args.data.as_deref()),
+        one_buyer: args.tokens == Tokens::One,
+        exclusive: !args.shared,
+    };
+    let findings = proof::prove(&asker, &mut load.ledger, &names, &mut skus, &scope)?;
+    let summary = Summary {
+        meter: &load.meter,
+        ledger: &load.ledger,
+        sent_in_run,
+        skipped: load.pace.skipped(),
+        stats: &stats,
+        findings: &findings,
+        seed,
+        cpu_us: cpu.as_secs_f64() * 1e6 / load.meter.all.len() as f64,
+    };
+    summary.print();
+    if let Some(dir) = &args.report {
+        summary.write(dir)?;
+    }
+    if let Some(why) = &stats.gave_up {
+        eprintln!("the load ended early: {why}");
+    }
+    Ok(findings.is_clean() && stats.gave_up.is_none())
 }
 
 /// How the arguments connect.
@@ -121,9 +208,7 @@ fn raw(
             "connects": stats.connects, "connect_failures": stats.connect_failures,
             "generator_cpu_us_per_request": cpu_us, "verified": false,
         });
-        std::fs::create_dir_all(dir).map_err(|e| format!("--report {}: {e}", dir.display()))?;
-        let text = serde_json::to_string_pretty(&report).map_err(|e| e.to_string())?;
-        std::fs::write(dir.join("report.json"), text).map_err(|e| format!("--report: {e}"))?;
+        write_json(dir, &report)?;
     }
     if let Some(why) = stats.gave_up {
         return Err(why);

@@ -96,17 +96,22 @@ impl Identity {
     }
 }
 
-/// Index of a user; [`OPERATOR`] is the operator.
+/// Index of a user: people from 0, operators from [`operator`].
 pub type UserId = u32;
 
-/// The operator's [`UserId`].
-pub const OPERATOR: UserId = u32::MAX;
+/// Operators of a run. Each confirms within the limits of one user, so that a thousand of them confirm 10,000 orders a second.
+pub const OPERATORS: u32 = 1000;
+
+/// The [`UserId`] of the `n`-th operator.
+pub fn operator(n: u32) -> UserId {
+    u32::MAX - n % OPERATORS
+}
 
 /// All callers of a run.
 pub struct Users {
     prefix: String,
     people: Vec<Identity>,
-    operator: Identity,
+    operators: Vec<Identity>,
 }
 
 /// The `n`-th user's address: 10.0.0.0/8 without the ends of a /24, so 16 million distinct ones.
@@ -136,14 +141,20 @@ impl Users {
             people.push(Identity::new(last.as_deref(), &address(n)));
             progress(n + 1);
         }
-        let token = mint
-            .map(|m| m.token(&format!("{prefix}operator"), &["operator"]))
-            .transpose()?;
-        let operator = Identity::new(token.as_deref(), "10.255.255.254");
+        let mut operators = Vec::with_capacity(OPERATORS as usize);
+        for n in 0..OPERATORS {
+            let token = mint
+                .map(|m| m.token(&format!("{prefix}operator{n}"), &["operator"]))
+                .transpose()?;
+            operators.push(Identity::new(
+                token.as_deref(),
+                &format!("10.255.{}.255", n % 256),
+            ));
+        }
         Ok(Users {
             prefix: prefix.to_string(),
             people,
-            operator,
+            operators,
         })
     }
 
@@ -154,7 +165,9 @@ impl Users {
 
     /// The credentials of a user.
     pub fn identity(&self, user: UserId) -> &Identity {
-        self.people.get(user as usize).unwrap_or(&self.operator)
+        self.people
+            .get(user as usize)
+            .unwrap_or_else(|| &self.operators[((u32::MAX - user) % OPERATORS) as usize])
     }
 
     /// What subjects of this run begin with.
@@ -181,6 +194,6 @@ mod tests {
     fn an_identity_without_a_token_sends_no_authorization() {
         let users = Users::mint(None, "u", 2, false, |_| {}).unwrap();
         assert_eq!(&users.identity(1).h1[..], b"x-forwarded-for: 10.0.0.2\r\n");
-        assert!(users.identity(OPERATOR).bearer.is_empty());
+        assert!(users.identity(operator(3)).bearer.is_empty());
     }
 }

@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use monoio::io::{
@@ -55,6 +56,9 @@ pub struct PoolStats {
     pub gave_up: Option<String>,
 }
 
+/// Connections are told apart in the whole process: a drill runs many pools.
+static NEXT_LINK: AtomicU32 = AtomicU32::new(0);
+
 struct Shared<S> {
     config: PoolConfig,
     /// For HTTP/1.1 the `Host`, for HTTP/2 `scheme://host`.
@@ -67,7 +71,6 @@ struct Shared<S> {
     request: RefCell<Request>,
     scratch: RefCell<Vec<u8>>,
     stats: RefCell<PoolStats>,
-    next_id: Cell<u32>,
     supervisors: Cell<usize>,
     stopping: Cell<bool>,
     due: Cell<u64>,
@@ -96,7 +99,6 @@ pub fn run<S: Source>(
         request: RefCell::default(),
         scratch: RefCell::default(),
         stats: RefCell::default(),
-        next_id: Cell::new(0),
         supervisors: Cell::new(0),
         stopping: Cell::new(false),
         due: Cell::new(0),
@@ -329,8 +331,7 @@ async fn connect<S: Source>(shared: &Rc<Shared<S>>) -> Result<(Rc<Link>, TcpStre
         Err(_) => return Err("connect: timed out".into()),
     };
     stream.set_nodelay(true).map_err(|e| format!("connect: {e}"))?;
-    let id = shared.next_id.get();
-    shared.next_id.set(id + 1);
+    let id = NEXT_LINK.fetch_add(1, Ordering::Relaxed);
     let now = shared.clock.now();
     let link = Rc::new(Link::new(
         id,
