@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tidegate_shard_core::Limits;
+
 use crate::host::Failure;
 
 /// Which disk writer moves the log's blocks.
@@ -39,15 +41,17 @@ pub struct HostConfig {
     pub writer: WriterChoice,
     /// Bytes of a log segment of a new log.
     pub segment_bytes: u32,
-    /// Bytes of log that may be owed to the store; beyond it new orders are refused.
+    /// Bytes of log that may be owed to the store, over all threads; beyond it new orders are refused.
     pub backlog_bytes_max: u64,
     /// A request that waited longer than this from its first byte to its turn is answered `Shed`, in ms.
     pub shed_after_ms: u32,
     /// How often a stock row is sent to the net threads at most, in milliseconds.
-    pub stock_every_ms: u32,
+    pub stock_every_ms: u64,
     /// Slots of each request ring, and the most requests one net thread may have under way at one shard
     /// thread. Rounded up to a power of two.
     pub credits: usize,
+    /// Bounds of each shard.
+    pub limits: Limits,
     /// A name for the store this data directory feeds; kept in the manifest, and another one is refused.
     pub store: String,
     /// Lets a start go on although the wall clock is more than 24 h ahead of the log.
@@ -67,12 +71,13 @@ impl HostConfig {
             window_us_max: 600,
             spin_us: 0,
             writer: WriterChoice::Auto,
-            segment_bytes: 64 << 20,
-            backlog_bytes_max: 64 << 30,
+            segment_bytes: tidegate_log::limits::SEGMENT_BYTES_DEFAULT,
+            backlog_bytes_max: tidegate_node::limits::BACKLOG_BYTES_MAX,
             shed_after_ms: 50,
-            stock_every_ms: 20,
-            credits: 4096,
-            store: "local".to_owned(),
+            stock_every_ms: tidegate_node::limits::STOCK_EVERY_MS,
+            credits: 2048,
+            limits: Limits::default(),
+            store: "none".to_owned(),
             allow_clock_jump: false,
             on_failure: None,
         }

@@ -1,15 +1,31 @@
 //! Start and stop of the shard threads.
 
-use std::fmt;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
 
-use tidegate_shard_core::ShardId;
+use tidegate_link::mesh::{Mesh, Plan};
+use tidegate_link::{Bell, ShardEnd};
+use tidegate_node::{Envelope, Node, OpenConfig, Opened, open};
+use tidegate_shard_core::{Op, ShardConfig, ShardId};
 
+use crate::clock::Clock;
 use crate::config::HostConfig;
-use crate::port::NetPort;
+use crate::disk::{self, Selected};
+use crate::keeper::{self, Keepers, Mailbox, Notice};
+use crate::limits;
+use crate::lock::Lock;
+use crate::os_files::OsFiles;
+use crate::port::{Event, NetPort, Request};
+use crate::shared::Shared;
+use crate::start_error::StartError;
 use crate::stats::ThreadStats;
+use crate::thread::{Settings, ShardThread};
+
+/// Shards of a new data directory, unless configured.
+const SHARDS_DEFAULT: u16 = 64;
 
 /// How a start comes along; for a line on the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,59 +36,9 @@ pub enum Progress {
     Recovered {
         /// Records.
         records: u64,
-        /// Bytes.
+        /// Bytes of their payloads.
         bytes: u64,
     },
-}
-
-/// Why a host did not start. The text is for the operator and names the file and the remedy.
-#[derive(Debug)]
-pub enum StartError {
-    /// Another process uses the data directory.
-    Locked {
-        /// The lock file.
-        path: PathBuf,
-    },
-    /// The configuration does not fit itself or the data directory.
-    Config(String),
-    /// What is on disk cannot be trusted; the file and offset are in the text.
-    Damaged(String),
-    /// The wall clock is more than 24 h ahead of the log.
-    ClockJump(String),
-    /// The operating system said no.
-    Io {
-        /// What was tried, with the path.
-        doing: String,
-        /// What it said.
-        error: std::io::Error,
-    },
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Locked { path } => {
-                write!(
-                    f,
-                    "another tidegate uses this data directory ({} is locked)",
-                    path.display()
-                )
-            }
-            StartError::Config(text) | StartError::Damaged(text) | StartError::ClockJump(text) => {
-                f.write_str(text)
-            }
-            StartError::Io { doing, error } => write!(f, "{doing}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            StartError::Io { error, .. } => Some(error),
-            _ => None,
-        }
-    }
 }
 
 /// Why the host no longer serves: a failed write or sync. It is never retried; the process has to end.
@@ -84,41 +50,15 @@ pub struct Failure {
     pub text: String,
 }
 
-const SERVING: u8 = 0;
-const STOPPING: u8 = 1;
-const FAILED: u8 = 2;
-
-/// What host, ports and shard threads share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    state: AtomicU8,
-    failure: Mutex<Option<Failure>>,
-    /// Shard -> shard thread.
-    threads: Vec<u16>,
-    pub(crate) credits: usize,
-    pub(crate) stats: Vec<Arc<ThreadStats>>,
-}
-
-impl Shared {
-    #[inline]
-    pub(crate) fn thread_of(&self, shard: ShardId) -> usize {
-        usize::from(self.threads[usize::from(shard.0)])
-    }
-
-    pub(crate) fn shards(&self) -> u16 {
-        self.threads.len() as u16
-    }
-
-    #[inline]
-    pub(crate) fn is_serving(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == SERVING
-    }
-}
-
 /// The running shard threads.
 #[derive(Debug)]
 pub struct Host {
     shared: Arc<Shared>,
+    bells: Vec<Arc<Bell>>,
+    mailboxes: Vec<Mailbox>,
+    threads: Vec<JoinHandle<()>>,
+    keepers: Vec<JoinHandle<()>>,
+    _lock: Lock,
 }
 
 impl Host {
@@ -129,17 +69,43 @@ impl Host {
         nets: usize,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Host, Vec<NetPort>), StartError> {
-        let _ = (config, nets, progress);
-        Err(StartError::Config("not there yet".to_owned()))
+        check(&config, nets)?;
+        create_data_dir(&config)?;
+        let lock = Lock::take(&config.data_dir)?;
+        let (selected, note) = disk::select(config.writer);
+        note.into_iter().for_each(|line| progress(Progress::Line(line)));
+        let open_config = Arc::new(open_config(&config)?);
+        let opened = open(&mut OsFiles::new(&config.data_dir), &open_config, &mut |now| {
+            progress(Progress::Recovered {
+                records: now.records,
+                bytes: now.bytes,
+            });
+        })
+        .map_err(|error| StartError::Open {
+            data_dir: config.data_dir.clone(),
+            error,
+        })?;
+        let (records, bytes) = (opened.recovered.records, opened.recovered.bytes);
+        progress(Progress::Recovered { records, bytes });
+        let clock = Clock::start(opened.last_time, config.allow_clock_jump).map_err(StartError::ClockJump)?;
+        serve(config, nets, lock, selected, &open_config, opened, &clock)
     }
 
     /// Stops: what was accepted is answered (within 10 s), the logs are synced, the threads end. The ports
     /// must still be drained meanwhile by their owners, or be dropped.
-    pub fn stop(self) -> Result<(), Failure> {
+    pub fn stop(mut self) -> Result<(), Failure> {
+        self.join();
         match self.failure() {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
+    }
+
+    fn join(&mut self) {
+        self.shared.stop(&self.bells);
+        // A panic was reported as a failure by the thread itself.
+        self.threads.drain(..).for_each(|thread| _ = thread.join());
+        self.keepers.drain(..).for_each(|thread| _ = thread.join());
     }
 
     /// The figures of each shard thread.
@@ -149,10 +115,7 @@ impl Host {
 
     /// Set once the log cannot go on: no more is acknowledged, and the process should exit non-zero.
     pub fn failure(&self) -> Option<Failure> {
-        if self.shared.state.load(Ordering::Acquire) != FAILED {
-            return None;
-        }
-        self.shared.failure.lock().ok()?.clone()
+        self.shared.failure()
     }
 
     /// Number of shards of the data directory.
@@ -160,8 +123,256 @@ impl Host {
         self.shared.shards()
     }
 
-    /// The payments side reported its confirmations delivered: holds may expire again.
-    pub fn allow_expiry(&self) {
-        let _ = STOPPING;
+    /// The store has durably applied everything of the shard up to `op`: its log and memory may be freed.
+    pub fn applied(&self, shard: ShardId, op: Op) {
+        self.mailboxes[self.shared.thread_of(shard)].tell(Notice::Applied(shard, op));
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+fn check(config: &HostConfig, nets: usize) -> Result<(), StartError> {
+    let wrong = |text: String| Err(StartError::Config(text));
+    if nets == 0 || config.threads == 0 {
+        return wrong("at least one net thread and one shard thread are needed".to_owned());
+    }
+    if config.credits == 0 || config.credits > limits::CREDITS_MAX {
+        return wrong(format!(
+            "credits must be 1 to {}, not {}",
+            limits::CREDITS_MAX,
+            config.credits
+        ));
+    }
+    if config.shards > ShardId::COUNT_MAX {
+        return wrong(format!(
+            "at most {} shards, not {}",
+            ShardId::COUNT_MAX,
+            config.shards
+        ));
+    }
+    let segment = tidegate_log::limits::SEGMENT_BYTES_MIN..=tidegate_log::limits::SEGMENT_BYTES_MAX;
+    if !segment.contains(&config.segment_bytes)
+        || !config.segment_bytes.is_multiple_of(tidegate_log::BLOCK as u32)
+    {
+        return wrong(format!(
+            "a segment of {} bytes: whole blocks of {}, {} to {}",
+            config.segment_bytes,
+            tidegate_log::BLOCK,
+            segment.start(),
+            segment.end()
+        ));
+    }
+    match &config.cores {
+        Some(cores) if cores.len() != config.threads => wrong(format!(
+            "{} cores are named for {} shard threads",
+            cores.len(),
+            config.threads
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn create_data_dir(config: &HostConfig) -> Result<(), StartError> {
+    let dir = &config.data_dir;
+    std::fs::create_dir_all(dir).map_err(|error| StartError::Io {
+        doing: format!("making the data directory {}", dir.display()),
+        error,
+    })
+}
+
+fn open_config(config: &HostConfig) -> Result<OpenConfig, StartError> {
+    let shards = if config.shards == 0 {
+        SHARDS_DEFAULT
+    } else {
+        config.shards
+    };
+    let [entropy, hash_seed] = random().map_err(|error| StartError::Io {
+        doing: "reading /dev/urandom".to_owned(),
+        error,
+    })?;
+    let mut open = OpenConfig::new(shards, config.threads);
+    open.store.clone_from(&config.store);
+    open.entropy = entropy;
+    open.segment_bytes = config.segment_bytes;
+    open.shard = ShardConfig {
+        limits: config.limits.clone(),
+        hash_seed,
+        ..ShardConfig::new(ShardId(0), shards)
+    };
+    open.node.backlog_bytes_max = config.backlog_bytes_max / config.threads as u64;
+    open.node.stock_every_ms = config.stock_every_ms;
+    Ok(open)
+}
+
+fn random() -> io::Result<[u64; 2]> {
+    let mut bytes = [[0; 8]; 2];
+    File::open("/dev/urandom")?.read_exact(bytes.as_flattened_mut())?;
+    Ok(bytes.map(u64::from_ne_bytes))
+}
+
+fn serve(
+    config: HostConfig,
+    nets: usize,
+    lock: Lock,
+    selected: Selected,
+    open_config: &Arc<OpenConfig>,
+    opened: Opened,
+    clock: &Clock,
+) -> Result<(Host, Vec<NetPort>), StartError> {
+    let layout = opened.manifest.current();
+    let threads_of = (0..opened.manifest.shards).map(|shard| layout.thread_of(shard).unwrap_or(0) as u16);
+    let credits = config.credits.next_power_of_two();
+    let shared = Arc::new(Shared::new(
+        threads_of.collect(),
+        config.threads,
+        credits,
+        config.on_failure.clone(),
+    ));
+    let plan = Plan {
+        nets,
+        threads: config.threads,
+        request_slots: credits,
+        // Half for replies, which are reserved, half for stock rows.
+        reply_slots: credits * 2,
+        peer_slots: limits::PEER_SLOTS,
+        shard_bells_with_fd: false,
+    };
+    let io = |doing: &str| {
+        let doing = doing.to_owned();
+        move |error| StartError::Io { doing, error }
+    };
+    let mesh: Mesh<Request, Event, Envelope> = Mesh::new(&plan).map_err(io("making eventfds"))?;
+    let bells: Vec<_> = mesh.shards.iter().map(|end| Arc::clone(&end.bell)).collect();
+    let (mailboxes, inboxes): (Vec<_>, Vec<_>) =
+        bells.iter().map(|bell| Mailbox::new(Arc::clone(bell))).unzip();
+    let (keepers, keeper_threads) = keeper::start(
+        &config.data_dir,
+        Arc::clone(open_config),
+        opened.manifest.shards,
+        mailboxes.clone(),
+    )
+    .map_err(io("starting a thread"))?;
+
+    let mut host = Host {
+        shared,
+        bells,
+        mailboxes,
+        threads: Vec::new(),
+        keepers: keeper_threads,
+        _lock: lock,
+    };
+    let ports = mesh
+        .nets
+        .into_iter()
+        .map(|end| NetPort::new(end, Arc::clone(&host.shared)))
+        .collect();
+    let (ready, is_ready) = channel();
+    for ((thread, node), (rings, inbox)) in opened
+        .nodes
+        .into_iter()
+        .enumerate()
+        .zip(mesh.shards.into_iter().zip(inboxes))
+    {
+        let start = Start {
+            settings: Settings {
+                thread,
+                log: layout.logs[thread].log,
+                window_us_max: config.window_us_max,
+                spin_us: config.spin_us,
+                shed_after_ms: config.shed_after_ms,
+            },
+            log_dir: config
+                .data_dir
+                .join("logs")
+                .join(layout.logs[thread].log.to_string()),
+            core: config.cores.as_ref().map(|cores| cores[thread]),
+            selected,
+            node,
+            rings,
+            inbox,
+            clock: clock.clone(),
+            keepers: keepers.clone(),
+            shared: Arc::clone(&host.shared),
+        };
+        let ready = ready.clone();
+        let spawned = std::thread::Builder::new()
+            .name(format!("tidegate-shard-{thread}"))
+            .spawn(move || start.run(move || _ = ready.send(())))
+            .map_err(io("starting a thread"))?;
+        host.threads.push(spawned);
+    }
+    drop((ready, keepers));
+    wait_until_ready(&host, &is_ready)?;
+    Ok((host, ports))
+}
+
+/// Every thread says once that its shards' start is durable, or ends.
+fn wait_until_ready(host: &Host, is_ready: &Receiver<()>) -> Result<(), StartError> {
+    for _ in 0..host.threads.len() {
+        if is_ready.recv().is_err() {
+            break;
+        }
+    }
+    match host.failure() {
+        Some(failure) => Err(StartError::Failed(failure)),
+        None => Ok(()),
+    }
+}
+
+/// What moves to a shard thread; the writer is opened there.
+struct Start {
+    settings: Settings,
+    log_dir: std::path::PathBuf,
+    core: Option<usize>,
+    selected: Selected,
+    node: Node,
+    rings: ShardEnd<Request, Event, Envelope>,
+    inbox: Receiver<Notice>,
+    clock: Clock,
+    keepers: Keepers,
+    shared: Arc<Shared>,
+}
+
+impl Start {
+    fn run(self, ready: impl FnOnce()) {
+        let thread = self.settings.thread;
+        if let Some(core) = self.core {
+            pin(core);
+        }
+        // A window of 300 us ends 50 us late with the default slack.
+        _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(limits::TIMER_SLACK_NS));
+        let writer = match disk::open(self.selected, &self.log_dir) {
+            Ok(writer) => writer,
+            Err(error) => {
+                let text = format!("opening the log writer for {}: {error}", self.log_dir.display());
+                return self.shared.fail(Failure { thread, text });
+            }
+        };
+        ShardThread::new(
+            self.settings,
+            self.node,
+            writer,
+            self.rings,
+            self.clock,
+            self.inbox,
+            self.keepers,
+            self.shared,
+        )
+        .run(ready);
+    }
+}
+
+fn pin(core: usize) {
+    let mut cores = rustix::thread::CpuSet::new();
+    if core >= rustix::thread::CpuSet::MAX_CPU {
+        return eprintln!("tidegate: there is no core {core}; the shard thread is not pinned");
+    }
+    cores.set(core);
+    if let Err(error) = rustix::thread::sched_setaffinity(None, &cores) {
+        eprintln!("tidegate: a shard thread cannot be pinned to core {core}: {error}");
     }
 }

@@ -10,14 +10,23 @@
 //!     └──────────────ring, one bell a batch ◄── replies, gated ◄──────────┘
 //! ```
 
+pub mod clock;
 pub mod config;
+pub mod disk;
 pub mod host;
+mod keeper;
 pub mod limits;
+mod lock;
+pub mod os_files;
 pub mod port;
-mod stand_in;
+mod shared;
+mod slots;
+pub mod start_error;
 pub mod stats;
+mod thread;
 
 pub use config::{HostConfig, WriterChoice};
-pub use host::{Failure, Host, Progress, StartError};
+pub use host::{Failure, Host, Progress};
 pub use port::{Answer, Event, NetPort, Request, StageTimes, StockRow, Unavailable};
+pub use start_error::StartError;
 pub use stats::ThreadStats;

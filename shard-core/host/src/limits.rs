@@ -15,5 +15,14 @@ pub const IDLE_MS_MAX: u64 = 250;
 /// How long `stop` waits for requests under way, in milliseconds; the edge's drain is 10 s.
 pub const STOP_MS_MAX: u64 = 10_000;
 
-/// Segments kept zeroed and ready ahead of each log: one is used in seconds at most, one is being made.
-pub const SPARE_SEGMENTS: usize = 2;
+/// An idle log writes its mark (how far it is durable) this long after its last batch, in nanoseconds: late
+/// enough that an order a second does not cost two commits.
+pub const MARK_AFTER_NS: u64 = 2_000_000_000;
+
+/// The most requests one net thread may have under way at one shard thread, whatever is configured: a reply
+/// ring has twice as many slots of some 300 bytes.
+pub const CREDITS_MAX: usize = 1 << 16;
+
+/// How late a timed sleep may end, in nanoseconds: a thirtieth of the window, and the kernel may still put
+/// two wake-ups together.
+pub const TIMER_SLACK_NS: u64 = 10_000;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tidegate_link::NetEnd;
 use tidegate_shard_core::{Command, Outcome, ShardId};
 
-use crate::host::Shared;
+use crate::shared::Shared;
 use crate::stats::ThreadStats;
 
-pub use crate::stand_in::{StockRow, Unavailable};
+pub use tidegate_node::{StockRow, Unavailable};
 
 /// One command for one shard.
 #[derive(Debug)]
@@ -33,6 +33,15 @@ pub enum Answer {
     Unavailable(Unavailable),
     /// It had waited too long; the shard never saw it and nothing is reserved.
     Shed,
+}
+
+impl From<tidegate_node::Answer> for Answer {
+    fn from(answer: tidegate_node::Answer) -> Answer {
+        match answer {
+            tidegate_node::Answer::Decided(outcome) => Answer::Decided(outcome),
+            tidegate_node::Answer::Unavailable(why) => Answer::Unavailable(why),
+        }
+    }
 }
 
 /// Where a request's time went, in nanoseconds, at most 4.2 s each.

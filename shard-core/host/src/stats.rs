@@ -38,6 +38,8 @@ pub struct ThreadStats {
     pub owed_bytes: Counter,
     /// Messages sent to other shard threads.
     pub messages: Counter,
+    /// Messages dropped at a bound; each costs an order the protocol's time-out.
+    pub dropped_messages: Counter,
     /// Bells rung that took a syscall.
     pub bells: Counter,
     /// Times the thread went to sleep for want of work.

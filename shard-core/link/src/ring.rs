@@ -138,6 +138,12 @@ impl<T: Send> Producer<T> {
         self.free_seen()
     }
 
+    /// True when at least `slots` are free. Looks at the reader's index only if the copy does not say so.
+    #[inline]
+    pub fn has_room(&mut self, slots: usize) -> bool {
+        self.free_seen() >= slots || self.free() >= slots
+    }
+
     /// Slots in all.
     pub fn capacity(&self) -> usize {
         self.shared.slots.len()

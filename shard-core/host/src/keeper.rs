@@ -1,0 +1,189 @@
+//! Work on files that shard threads must not wait for: segments are made and freed, checkpoints taken.
+//!
+//! Two threads, because a checkpoint takes seconds and the next segment must not wait for it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use tidegate_link::Bell;
+use tidegate_log::{LogId, NewSegment, SegmentNumber, ShardMark};
+use tidegate_node::checkpoint::{self, CheckpointJob};
+use tidegate_node::{OpenConfig, segments};
+use tidegate_shard_core::{Op, ShardId};
+
+use crate::os_files::OsFiles;
+
+/// How often a segment that found no room is tried again.
+const NO_ROOM_RETRY: Duration = Duration::from_secs(1);
+
+/// What a shard thread wants done.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Prepare {
+        thread: usize,
+        log: LogId,
+        segment: NewSegment,
+    },
+    Free {
+        log: LogId,
+        segment: SegmentNumber,
+    },
+    Checkpoint {
+        thread: usize,
+        job: CheckpointJob,
+    },
+}
+
+/// What a shard thread is told, by the keepers and by the host.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    SegmentReady(SegmentNumber),
+    NoRoom,
+    /// A segment cannot be prepared, and not for want of room.
+    Broken(String),
+    Checkpointed(Vec<ShardMark>),
+    CheckpointFailed,
+    Applied(ShardId, Op),
+}
+
+/// Reaches one shard thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Mailbox {
+    notices: Sender<Notice>,
+    bell: Arc<Bell>,
+}
+
+impl Mailbox {
+    pub(crate) fn new(bell: Arc<Bell>) -> (Mailbox, Receiver<Notice>) {
+        let (notices, inbox) = channel();
+        (Mailbox { notices, bell }, inbox)
+    }
+
+    pub(crate) fn tell(&self, notice: Notice) {
+        // A thread that ended needs nothing any more.
+        if self.notices.send(notice).is_ok() {
+            self.bell.ring_urgent();
+        }
+    }
+}
+
+/// The senders that shard threads hold; the keepers end when the last is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Keepers {
+    segments: Sender<Job>,
+    checkpoints: Sender<Job>,
+}
+
+impl Keepers {
+    pub(crate) fn ask(&self, job: Job) {
+        let sender = if matches!(job, Job::Checkpoint { .. }) {
+            &self.checkpoints
+        } else {
+            &self.segments
+        };
+        _ = sender.send(job);
+    }
+}
+
+/// Starts both threads.
+pub(crate) fn start(
+    data_dir: &Path,
+    config: Arc<OpenConfig>,
+    shards: u16,
+    mailboxes: Vec<Mailbox>,
+) -> io::Result<(Keepers, Vec<std::thread::JoinHandle<()>>)> {
+    let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
+        std::thread::Builder::new().name(name.to_owned()).spawn(work)
+    };
+    let (segments, segment_jobs) = channel();
+    let (checkpoints, checkpoint_jobs) = channel();
+    let dir = PathBuf::from(data_dir);
+    let boxes = mailboxes.clone();
+    let keep = spawn(
+        "tidegate-segments",
+        Box::new(move || keep_segments(&dir, &segment_jobs, &boxes)),
+    )?;
+    let dir = PathBuf::from(data_dir);
+    let take = spawn(
+        "tidegate-checkpoints",
+        Box::new(move || take_checkpoints(&dir, &checkpoint_jobs, &mailboxes, &config, shards)),
+    )?;
+    Ok((
+        Keepers {
+            segments,
+            checkpoints,
+        },
+        vec![keep, take],
+    ))
+}
+
+fn keep_segments(data_dir: &Path, jobs: &Receiver<Job>, mailboxes: &[Mailbox]) {
+    let mut files = OsFiles::new(data_dir);
+    // Segments that found no room; the jobs behind them may free some.
+    let mut waiting: Vec<(usize, LogId, NewSegment)> = Vec::new();
+    loop {
+        let job = if waiting.is_empty() {
+            jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            jobs.recv_timeout(NO_ROOM_RETRY)
+        };
+        match job {
+            Ok(Job::Prepare { thread, log, segment }) => waiting.push((thread, log, segment)),
+            Ok(Job::Free { log, segment }) => {
+                if let Err(error) = segments::free(&mut files, log, segment) {
+                    eprintln!("tidegate: freeing a segment: {error}; its room is lost until the next start");
+                }
+            }
+            Ok(Job::Checkpoint { .. }) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        waiting.retain(|(thread, log, segment)| !prepare(&mut files, *log, segment, &mailboxes[*thread]));
+    }
+}
+
+/// True when there is nothing left to do.
+fn prepare(files: &mut OsFiles, log: LogId, segment: &NewSegment, mailbox: &Mailbox) -> bool {
+    let notice = match segments::prepare(files, log, segment) {
+        Ok(()) => Notice::SegmentReady(segment.number),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            ) =>
+        {
+            Notice::NoRoom
+        }
+        Err(error) => Notice::Broken(format!("preparing a log segment: {error}")),
+    };
+    let done = !matches!(notice, Notice::NoRoom);
+    mailbox.tell(notice);
+    done
+}
+
+fn take_checkpoints(
+    data_dir: &Path,
+    jobs: &Receiver<Job>,
+    mailboxes: &[Mailbox],
+    config: &OpenConfig,
+    shards: u16,
+) {
+    let mut files = OsFiles::new(data_dir);
+    // It may take its time; orders come first.
+    _ = rustix::process::nice(10);
+    while let Ok(job) = jobs.recv() {
+        let Job::Checkpoint { thread, job } = job else {
+            continue;
+        };
+        let made = checkpoint::run(&mut files, &job, &|shard| config.shard_config(shard, shards));
+        mailboxes[thread].tell(match made {
+            Ok(marks) => Notice::Checkpointed(marks),
+            Err(error) => {
+                eprintln!("tidegate: a checkpoint was not made: {error}; the log is kept");
+                Notice::CheckpointFailed
+            }
+        });
+    }
+}
