@@ -1,13 +1,15 @@
 //! TLS, then a protocol, then exchanges.
 
+mod deadlines;
+mod receive;
+
 use crate::context::Context;
-use crate::counters::bump;
 use crate::h1::H1;
 use crate::h2::H2;
 use crate::limits::LINGER_BYTES;
 use crate::output::Output;
-use crate::tls::{Received, Tls, TlsError};
-use crate::{Answer, ConnConfig, Event, ExchangeId, Nanos, Refusal};
+use crate::tls::Tls;
+use crate::{Answer, ConnConfig, Event, ExchangeId, Nanos};
 use crate::{h1, h2};
 use std::rc::Rc;
 
@@ -75,9 +77,6 @@ enum Life {
     Closed,
 }
 
-/// How a client of HTTP/2 begins (RFC 9113 section 3.4). Not an HTTP/1.1 request that anyone would send.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 impl Conn {
     /// A connection accepted at `now`.
     pub fn new(config: Rc<ConnConfig>, now: Nanos) -> Conn {
@@ -119,70 +118,6 @@ impl Conn {
             Life::Closed => {}
         }
         self.settle();
-    }
-
-    fn receive_open(&mut self, bytes: &[u8]) {
-        let now = self.now;
-        let tls = self.tls.as_mut();
-        let received = match &mut self.spoken {
-            Spoken::Unknown { bytes: plain, .. } => take_plaintext(tls, bytes, plain),
-            Spoken::H1(h1) => take_plaintext(tls, bytes, h1.input(now)),
-            Spoken::H2(h2) => h2.input(now, |plain| take_plaintext(tls, bytes, plain)),
-        };
-        if matches!(self.spoken, Spoken::Unknown { .. }) {
-            self.detect();
-        }
-        match received {
-            Ok(received) => self.eof_if(received.eof),
-            Err(_) => {
-                self.config.counters.refuse(Refusal::TlsError);
-                self.begin_closing();
-            }
-        }
-    }
-
-    /// Finds out what is spoken: by ALPN, or in cleartext by the first bytes.
-    fn detect(&mut self) {
-        let Spoken::Unknown { bytes, first_at } = &mut self.spoken else {
-            return;
-        };
-        let is_h2 = if let Some(tls) = &self.tls {
-            if tls.is_handshaking() {
-                return;
-            }
-            let counters = &self.config.counters;
-            bump(&counters.handshakes);
-            if tls.is_resumed() {
-                bump(&counters.handshakes_resumed);
-            }
-            tls.is_h2()
-        } else {
-            if bytes.is_empty() {
-                return;
-            }
-            first_at.get_or_insert(self.now);
-            if bytes.len() < PREFACE.len() && PREFACE.starts_with(bytes) {
-                return;
-            }
-            bytes.starts_with(PREFACE)
-        };
-        let bytes = std::mem::take(bytes);
-        self.spoken = if is_h2 {
-            Spoken::H2(Box::new(H2::new(bytes, &self.config.limits, self.now)))
-        } else {
-            Spoken::H1(H1::new(bytes, self.now))
-        };
-        if self.draining {
-            self.drain_protocol();
-        }
-    }
-
-    fn drain_protocol(&mut self) {
-        match &mut self.spoken {
-            Spoken::Unknown { .. } => {}
-            Spoken::H1(h1) => h1.drain(),
-            Spoken::H2(h2) => h2.drain(self.now),
-        }
     }
 
     /// The peer sent its end. What it asked before is still answered; call `next_event` as after `receive`.
@@ -324,92 +259,6 @@ impl Conn {
         context(&self.config, self.tls.as_ref(), self.now, self.id)
     }
 
-    /// When `handle_timeout` is to be called, if nothing happens before.
-    pub fn timeout(&self) -> Option<Nanos> {
-        let deadlines = &self.config.deadlines;
-        let stalled = self.stalled_since.map(|since| since.after(deadlines.write));
-        let phase = match self.life {
-            Life::Closed => return None,
-            Life::Closing { since, .. } => Some(since.after(deadlines.linger)),
-            Life::Open => self.phase_timeout(),
-        };
-        [stalled, phase].into_iter().flatten().min()
-    }
-
-    fn phase_timeout(&self) -> Option<Nanos> {
-        let deadlines = &self.config.deadlines;
-        let age = (!self.draining).then(|| self.born.after(deadlines.age));
-        let phase = match &self.spoken {
-            Spoken::Unknown { .. } if self.tls.is_some() => Some(self.born.after(deadlines.handshake)),
-            Spoken::Unknown {
-                first_at: Some(first_at),
-                ..
-            } => Some(first_at.after(deadlines.head)),
-            Spoken::Unknown { .. } => Some(self.born.after(deadlines.idle)),
-            Spoken::H1(h1) => h1.timeout(&self.context()),
-            Spoken::H2(h2) => h2.timeout(&self.context()),
-        };
-        [age, phase].into_iter().flatten().min()
-    }
-
-    /// Acts on every deadline that has passed; early calls do nothing.
-    pub fn handle_timeout(&mut self, now: Nanos) {
-        self.now = now;
-        let deadlines = self.config.deadlines;
-        if self
-            .stalled_since
-            .is_some_and(|since| now >= since.after(deadlines.write))
-        {
-            self.config.counters.refuse(Refusal::WriteTimeout);
-            self.life = Life::Closed;
-        }
-        match self.life {
-            Life::Closed => return,
-            Life::Closing { since, .. } => {
-                if now >= since.after(deadlines.linger) {
-                    self.life = Life::Closed;
-                }
-                return;
-            }
-            Life::Open => {}
-        }
-        if !self.draining && now >= self.born.after(deadlines.age) {
-            self.drain(now);
-        }
-        if self.phase_timeout().is_some_and(|at| now >= at) {
-            self.end_phase();
-        }
-        self.settle();
-    }
-
-    /// The deadline of the phase has passed.
-    fn end_phase(&mut self) {
-        let counters = self.config.counters.clone();
-        match &mut self.spoken {
-            Spoken::Unknown { .. } if self.tls.is_some() => {
-                counters.refuse(Refusal::HandshakeTimeout);
-                self.begin_closing();
-            }
-            Spoken::Unknown { bytes, .. } if bytes.is_empty() => {
-                counters.refuse(Refusal::IdleTimeout);
-                self.begin_closing();
-            }
-            Spoken::Unknown { .. } => {
-                // Part of a preface, and then nothing.
-                counters.refuse(Refusal::HeadTimeout);
-                self.begin_closing();
-            }
-            Spoken::H1(h1) => {
-                let context = context(&self.config, self.tls.as_ref(), self.now, self.id);
-                h1.handle_timeout(&context);
-            }
-            Spoken::H2(h2) => {
-                let context = context(&self.config, self.tls.as_ref(), self.now, self.id);
-                h2.handle_timeout(&context);
-            }
-        }
-    }
-
     /// Whether the socket should be read. False while answers or output pile up, and after the end.
     pub fn wants_read(&self) -> bool {
         match self.life {
@@ -499,17 +348,6 @@ fn context<'a>(config: &'a ConnConfig, tls: Option<&'a Tls>, now: Nanos, conn: u
 enum Found {
     H1(h1::Whole),
     H2(h2::Found),
-}
-
-/// Appends to `plain` what the bytes from the wire hold.
-fn take_plaintext(tls: Option<&mut Tls>, bytes: &[u8], plain: &mut Vec<u8>) -> Result<Received, TlsError> {
-    match tls {
-        Some(tls) => tls.receive(bytes, plain),
-        None => {
-            plain.extend_from_slice(bytes);
-            Ok(Received::default())
-        }
-    }
 }
 
 /// Moves plaintext towards the wire until `out` holds `cap` bytes.

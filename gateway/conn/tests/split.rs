@@ -111,12 +111,15 @@ proptest! {
 
 type Sorted = (Vec<Seen>, Vec<(u32, Vec<(u8, u8, u32, Vec<u8>)>)>);
 
-/// Between streams the order of frames is h2's to choose (an acknowledgement may pass an answer); within a stream it
-/// is not.
+/// Between streams, and on the connection's own (an acknowledgement, a window), the order of frames is h2's to choose;
+/// within a stream it is not.
 fn sorted((seen, out): (Vec<Seen>, Vec<u8>)) -> Sorted {
     let mut streams: std::collections::BTreeMap<u32, Vec<_>> = std::collections::BTreeMap::new();
     for frame in common::client::frames(&out) {
         streams.entry(frame.2).or_default().push(frame);
+    }
+    if let Some(own) = streams.get_mut(&0) {
+        own.sort();
     }
     (seen, streams.into_iter().collect())
 }
