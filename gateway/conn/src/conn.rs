@@ -288,7 +288,7 @@ impl Conn {
         self.draining = true;
         match &self.spoken {
             Spoken::Unknown { bytes, .. } if self.tls.is_none() && bytes.is_empty() => self.begin_closing(),
-            // A handshake goes on: the first answer will say that the connection closes.
+            // A handshake goes on: a client that is cut in it would try again, and not know why.
             _ => self.drain_protocol(),
         }
         self.settle();

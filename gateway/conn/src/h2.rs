@@ -53,6 +53,8 @@ pub(crate) struct H2 {
     received_at: Nanos,
     born: Nanos,
     idle_since: Nanos,
+    /// There were streams at the end of the last pump.
+    is_busy: bool,
     /// Something changed since the last pump: what came in, or what we did.
     has_news: bool,
     drain: Drain,
@@ -96,6 +98,7 @@ impl H2 {
             received_at: now,
             born: now,
             idle_since: now,
+            is_busy: false,
             has_news,
             drain: Drain::No,
         }

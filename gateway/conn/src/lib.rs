@@ -12,6 +12,8 @@
 //! 4. `transmit` while nothing of this connection is being written and `has_output`;
 //! 5. arm a timer at `timeout`, and call `handle_timeout` when it passes;
 //! 6. when `wants_shutdown`: shut the write side down once; when `is_closed`: close the socket and drop the `Conn`.
+//!    A write that is under way is finished first, within a time-out of the shell's own: the connection counts bytes
+//!    as sent when it has handed them out.
 //!
 //! Nothing here reads a clock, opens a socket or spawns a task. `h2` reads the clock itself to forget streams that
 //! were reset: that is the one exemption.

@@ -44,8 +44,11 @@ impl Tls {
         while !wire.is_empty() {
             // 4 KiB a call; errors once 16 KiB of plaintext are unread, so that each call is followed by a drain.
             match self.0.read_tls(&mut wire) {
-                Ok(0) | Err(_) => break,
+                // After close_notify rustls takes nothing more.
+                Ok(0) => break,
                 Ok(_) => {}
+                // A message that no buffer of ours may hold.
+                Err(_) => return Err(TlsError),
             }
             let state = self.0.process_new_packets().map_err(|_| TlsError)?;
             if state.plaintext_bytes_to_read() > 0 {

@@ -298,3 +298,40 @@ fn after_the_peers_end_what_it_asked_is_answered() {
     output(&mut conn);
     assert!(conn.is_closed());
 }
+
+#[test]
+fn tiny_chunks_are_put_together_while_their_headers_are_thrown_away() {
+    let body: Vec<u8> = (0..20_000_u32).map(|n| n as u8).collect();
+    let mut bytes = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for byte in &body {
+        bytes.extend(b"1;e\r\n");
+        bytes.extend([*byte, b'\r', b'\n']);
+    }
+    bytes.extend(b"0\r\nTrailer: ");
+    bytes.extend([b't'; 9_000]);
+    bytes.extend(b"\r\n\r\n");
+    // The extensions are more than 4 KiB in all, which is the bound.
+    let mut conn = cleartext();
+    conn.receive(Nanos(1), &bytes);
+    assert!(requests(&mut conn).is_empty());
+    assert!(output(&mut conn).starts_with(b"HTTP/1.1 400 "));
+
+    let mut bytes = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for byte in &body {
+        bytes.extend([b'1', b'\r', b'\n', *byte, b'\r', b'\n']);
+    }
+    bytes.extend(b"0\r\nTrailer: ");
+    bytes.extend([b't'; 9_000]);
+    bytes.extend(b"\r\n\r\n");
+    for size in [100, 4_097, 16_384] {
+        let mut conn = cleartext();
+        let mut seen = Vec::new();
+        for piece in [bytes.clone(), get("/next", "")].concat().chunks(size) {
+            assert!(conn.wants_read());
+            conn.receive(Nanos(1), piece);
+            seen.extend(requests(&mut conn));
+        }
+        assert_eq!(seen.len(), 2);
+        assert!(seen[0].body == body);
+    }
+}

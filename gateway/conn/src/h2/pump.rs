@@ -35,8 +35,13 @@ impl H2 {
             self.look_at_news(context);
         }
         self.judge(context);
-        if self.streams.is_empty() && self.unsent.is_empty() {
-            self.idle_since = self.idle_since.max(self.received_at);
+        // Only requests keep a connection: PINGs do not.
+        let was_busy = std::mem::replace(
+            &mut self.is_busy,
+            !(self.streams.is_empty() && self.unsent.is_empty()),
+        );
+        if was_busy && !self.is_busy {
+            self.idle_since = context.now;
         }
     }
 
@@ -121,6 +126,7 @@ impl H2 {
                 if stream.begins_to_wait() {
                     let deadline = context.now.after(context.config.deadlines.request);
                     self.collecting.push_back((deadline, news.stream));
+                    self.forget_collected();
                 }
             }
             Collected::Whole { released } => self.has_news |= released,
@@ -138,16 +144,24 @@ impl H2 {
         }
     }
 
+    /// Drops deadlines of requests that became whole.
+    fn forget_collected(&mut self) {
+        while let Some((_, id)) = self.collecting.front()
+            && !self.streams.get(id).is_some_and(Stream::is_collecting)
+        {
+            self.collecting.pop_front();
+        }
+    }
+
     /// Acts on what the taps saw go by.
     fn look_at_news(&mut self, context: &Context<'_>) {
-        let (news, reset, ended, reset_by_us) = {
+        let (news, reset, reset_by_us) = {
             let pipe = &mut *self.pipe.borrow_mut();
             for id in &pipe.tap_out.ended {
                 if let Some(at) = self.unsent.iter().position(|(_, unsent)| unsent == id) {
                     self.unsent.remove(at);
                 }
             }
-            let ended = !pipe.tap_out.ended.is_empty();
             pipe.tap_out.ended.clear();
             // While h2 is blocked it has not looked at all that it read: keep the news for the next time.
             if pipe.is_blocked {
@@ -163,7 +177,6 @@ impl H2 {
             (
                 std::mem::take(&mut pipe.tap_in.news),
                 taken(&mut pipe.tap_in.resets),
-                ended,
                 taken(&mut pipe.tap_out.resets),
             )
         };
@@ -173,9 +186,6 @@ impl H2 {
         self.give_back(news);
         for id in reset.into_iter().chain(reset_by_us) {
             self.forget(id);
-        }
-        if ended && self.streams.is_empty() {
-            self.idle_since = context.now;
         }
     }
 
