@@ -555,7 +555,7 @@ impl Shard {
         Decision::log_only(entry).with_sends(settled)
     }
 
-    pub(crate) fn apply_hold(&mut self, hold: &HoldTaken) {
+    pub(crate) fn apply_hold(&mut self, at: Millis, hold: &HoldTaken) {
         let id = (hold.order, hold.attempt);
         let skus = &self.skus;
         let line = |line: &Line| RowLine {
@@ -574,10 +574,10 @@ impl Shard {
             prepare_deadline: hold.prepare_deadline,
         };
         self.holds.insert(id, row);
-        self.push_ask(id, hold.prepare_deadline);
+        self.push_ask(id, at.after(self.config.limits.again_ms));
     }
 
-    /// The first question comes when an undisturbed attempt would long be decided.
+    /// The first question comes when an undisturbed attempt would long be decided; each later one waits twice as long.
     pub(crate) fn push_ask(&mut self, attempt: AttemptId, at: Millis) {
         let wait_ms = self.config.limits.again_ms;
         self.timers.push_chore(at, Chore::Ask { attempt, wait_ms });

@@ -14,6 +14,7 @@ pub mod entry;
 mod expiry;
 mod hold;
 pub mod ids;
+mod index;
 mod invariants;
 pub mod limits;
 pub mod message;

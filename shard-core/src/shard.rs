@@ -317,7 +317,7 @@ impl Shard {
             Effect::Aborted { order, .. } => self.apply_aborted(at, *order),
             Effect::Regathering(again) => self.apply_regathering(again),
             Effect::Acknowledged { order, from, .. } => self.apply_acknowledged(*order, *from),
-            Effect::Hold(hold) => self.apply_hold(hold),
+            Effect::Hold(hold) => self.apply_hold(at, hold),
             Effect::HoldSettled { order, attempt, fate } => {
                 self.apply_hold_settled(at, (*order, *attempt), *fate);
             }

@@ -75,8 +75,11 @@ struct Chaos {
 }
 
 impl Chaos {
-    fn new(shards: u16) -> Chaos {
-        let mut world = World::with(shards, |config| config.limits.orders_max = 60);
+    fn new(shards: u16, configure: impl Fn(&mut ShardConfig)) -> Chaos {
+        let mut world = World::with(shards, |config| {
+            config.limits.orders_max = 60;
+            configure(config);
+        });
         for (at, sku) in SKUS.iter().enumerate() {
             world.put_with(sku, 12, |put| {
                 if at % 2 == 0 {
@@ -279,15 +282,66 @@ impl Chaos {
     }
 }
 
+fn live_through(shards: u16, steps: Vec<Step>, configure: impl Fn(&mut ShardConfig)) {
+    let mut chaos = Chaos::new(shards, configure);
+    for step in steps {
+        chaos.step(step);
+    }
+    chaos.settle();
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn whatever_happens_every_order_is_all_or_nothing_and_ends_once(shards in 3..5u16, steps in steps()) {
-        let mut chaos = Chaos::new(shards);
-        for step in steps {
-            chaos.step(step);
-        }
-        chaos.settle();
+        live_through(shards, steps, |_| {});
+    }
+}
+
+/// The checks above are worth something: each mistake made on purpose is found.
+#[cfg(feature = "planted-bugs")]
+mod planted {
+    use super::*;
+    use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+    fn is_found(bug: PlantedBug) {
+        let config = Config {
+            cases: 20_000,
+            failure_persistence: None,
+            max_shrink_iters: 0,
+            ..Config::default()
+        };
+        let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let result = TestRunner::new_with_rng(config, rng).run(&(3..5u16, steps()), |(shards, steps)| {
+            live_through(shards, steps, |config| config.planted = Some(bug));
+            Ok(())
+        });
+        assert!(result.is_err(), "{bug:?} was not found");
+    }
+
+    #[test]
+    fn a_confirmation_after_expiry_is_found() {
+        is_found(PlantedBug::ConfirmAfterExpiry);
+    }
+
+    #[test]
+    fn an_id_used_twice_is_found() {
+        is_found(PlantedBug::IdReuseAfterClockStep);
+    }
+
+    #[test]
+    fn an_abort_answer_that_does_not_bind_is_found() {
+        is_found(PlantedBug::AbortAnswerDoesNotBind);
+    }
+
+    #[test]
+    fn a_home_shard_that_forgets_early_is_found() {
+        is_found(PlantedBug::HomeForgetsEarly);
+    }
+
+    #[test]
+    fn a_dropped_tombstone_is_found() {
+        is_found(PlantedBug::TombstoneDropped);
     }
 }

@@ -1,0 +1,110 @@
+//! Two indexes of order slots that never look at the rows when they grow.
+//!
+//! [`Index`] is by hash: each entry keeps 32 bits of its hash beside its slot, and the table is addressed by a function of those bits alone:
+//! growing a table of a million orders then reads only the table itself (rehashing from the rows took 0.2 us an order,
+//! all cache misses), and a probe touches a row only when 32 bits agree.
+
+use crate::ids::OrderId;
+use hashbrown::HashTable;
+use std::collections::VecDeque;
+
+/// Slots by hash. An entry is 8 bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    table: HashTable<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    slot: u32,
+    print: u32,
+}
+
+impl Index {
+    /// The slot with this hash that `is` says yes to.
+    pub(crate) fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
+        let print = print(hash);
+        self.table
+            .find(spread(print), |entry| entry.print == print && is(entry.slot))
+            .map(|entry| entry.slot)
+    }
+
+    pub(crate) fn insert(&mut self, hash: u64, slot: u32) {
+        let print = print(hash);
+        self.table
+            .insert_unique(spread(print), Slot { slot, print }, |entry| spread(entry.print));
+    }
+
+    pub(crate) fn remove(&mut self, hash: u64, slot: u32) {
+        let print = print(hash);
+        let entry = self.table.find_entry(spread(print), |entry| entry.slot == slot);
+        entry.expect("every row is indexed").remove();
+    }
+}
+
+/// Slots by order id. Ids only grow, so a new one goes to the end, without a hash and next to the last one; looking
+/// one up is a binary search, which cancelling and paying can afford. A removed id leaves a hole.
+#[derive(Debug, Default)]
+pub(crate) struct IdQueue {
+    entries: VecDeque<(OrderId, u32)>,
+    holes: usize,
+}
+
+const HOLE: u32 = u32::MAX;
+
+impl IdQueue {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() - self.holes
+    }
+
+    fn position(&self, id: OrderId) -> Option<usize> {
+        self.entries.binary_search_by_key(&id, |entry| entry.0).ok()
+    }
+
+    pub(crate) fn find(&self, id: OrderId) -> Option<u32> {
+        let slot = self.entries[self.position(id)?].1;
+        (slot != HOLE).then_some(slot)
+    }
+
+    pub(crate) fn insert(&mut self, id: OrderId, slot: u32) {
+        if self.entries.back().is_none_or(|last| last.0 < id) {
+            return self.entries.push_back((id, slot));
+        }
+        // Only a planted bug issues an id that is not above all others.
+        let at = self.entries.partition_point(|entry| entry.0 <= id);
+        self.entries.insert(at, (id, slot));
+    }
+
+    pub(crate) fn remove(&mut self, id: OrderId) {
+        let at = self.position(id).expect("every row is indexed");
+        self.entries[at].1 = HOLE;
+        self.holes += 1;
+        while self.entries.front().is_some_and(|entry| entry.1 == HOLE) {
+            self.entries.pop_front();
+            self.holes -= 1;
+        }
+        // Holes behind an order that lives long: at most as many as orders, or few.
+        if self.holes > self.len() + 1024 {
+            self.entries.retain(|entry| entry.1 != HOLE);
+            self.holes = 0;
+        }
+    }
+
+    /// All slots, by id.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = u32> {
+        self.entries
+            .iter()
+            .map(|entry| entry.1)
+            .filter(|slot| *slot != HOLE)
+    }
+}
+
+fn print(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// hashbrown takes a bucket from the low bits and a tag from the top seven: both must depend on all of the print.
+fn spread(print: u32) -> u64 {
+    let word = u64::from(print).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    word ^ word >> 32
+}
