@@ -365,3 +365,53 @@ fn a_peer_that_stops_reading_stops_being_read_and_output_keeps_its_cap() {
     let rest = output(&mut conn);
     assert!(total + rest.len() > 150_000);
 }
+
+#[test]
+fn age_and_number_of_requests_ask_to_close() {
+    let mut config = ConnConfig::cleartext();
+    config.limits.requests = 2;
+    let mut conn = Conn::new(Rc::new(config), Nanos(0));
+    let mut bytes = hello();
+    for stream in [1, 3, 5] {
+        bytes.extend(frame(1, 5, stream, &block(&GET)));
+    }
+    conn.receive(Nanos(1), &bytes);
+    assert_eq!(requests(&mut conn).len(), 3, "those on their way are served");
+    assert_eq!(last_goaway(&output(&mut conn)), Some(0));
+
+    let mut conn = cleartext();
+    conn.receive(Nanos::from_secs(3_599), &hello());
+    requests(&mut conn);
+    output(&mut conn);
+    assert_eq!(conn.timeout(), Some(Nanos::from_secs(3_600)));
+    conn.handle_timeout(Nanos::from_secs(3_600));
+    assert_eq!(last_goaway(&output(&mut conn)), Some(0));
+    assert_eq!(conn.state(), ConnState::Draining);
+}
+
+#[test]
+fn expect_100_continue_is_answered() {
+    let mut conn = cleartext();
+    let mut fields = POST.to_vec();
+    fields.push(("expect", "100-continue"));
+    let mut bytes = hello();
+    bytes.extend(frame(1, 4, 1, &block(&fields)));
+    conn.receive(Nanos(1), &bytes);
+    assert!(requests(&mut conn).is_empty());
+    let sent = frames(&output(&mut conn));
+    // HPACK: a literal :status by the name of static entry 8, value "100" in Huffman code or not.
+    let interim = sent
+        .iter()
+        .find(|frame| frame.0 == 1 && frame.2 == 1)
+        .expect("an interim answer");
+    assert_eq!(interim.1 & 1, 0, "not the end of the stream");
+    conn.receive(Nanos(2), &frame(0, 1, 1, b"body"));
+    let seen = requests(&mut conn);
+    assert_eq!(seen[0].body, b"body");
+    assert!(ok(&mut conn, Nanos(3), seen[0].exchange, b"done"));
+    assert!(
+        frames(&output(&mut conn))
+            .iter()
+            .any(|frame| frame.0 == 0 && frame.3 == b"done")
+    );
+}

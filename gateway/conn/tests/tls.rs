@@ -136,3 +136,32 @@ fn a_host_that_the_certificate_does_not_cover_is_misdirected() {
     assert!(plain.contains("HTTP/1.1 421 Misdirected Request\r\n"), "{plain}");
     assert_eq!(config.counters.refused(Refusal::Misdirected), 1);
 }
+
+#[test]
+fn alpn_chooses_http_2() {
+    use common::client::{GET, block, frame, frames, hello};
+    let keys = keys();
+    let mut conn = Conn::new(Rc::new(ConnConfig::with_tls(Arc::new(server(&keys)))), Nanos(0));
+    let mut client = TlsClient::new(client(&keys, &[b"h2", b"http/1.1"]));
+    client.write(&hello());
+    client.write(&frame(1, 5, 1, &block(&GET)));
+    client.shuttle(&mut conn, Nanos(1));
+    assert_eq!(conn.protocol(), Some(Protocol::H2));
+    let seen = requests(&mut conn);
+    assert_eq!(seen.len(), 1);
+    ok(&mut conn, Nanos(2), seen[0].exchange, b"hello");
+    let sent = frames(&client.shuttle(&mut conn, Nanos(2)));
+    assert!(
+        sent.iter()
+            .any(|frame| frame.0 == 0 && frame.2 == 1 && frame.3 == b"hello"),
+        "{sent:?}"
+    );
+    // What follows ALPN h2 must be HTTP/2.
+    let mut conn = Conn::new(Rc::new(ConnConfig::with_tls(Arc::new(server(&keys)))), Nanos(0));
+    let mut client = TlsClient::new(common::tls::client(&keys, &[b"h2"]));
+    client.write(REQUEST);
+    client.shuttle(&mut conn, Nanos(1));
+    assert!(requests(&mut conn).is_empty());
+    client.shuttle(&mut conn, Nanos(1));
+    assert_eq!(conn.state(), ConnState::Closing);
+}
