@@ -108,6 +108,12 @@ pub struct RunArgs {
     /// Others use the gateway too: sums are only checked for what is missing.
     #[arg(long)]
     pub shared: bool,
+    /// A due send that found no free connection for this long is skipped and counted.
+    #[arg(long, default_value = "1s", value_parser = duration)]
+    pub lag_max: Duration,
+    /// The report counts the orders that were answered within this time of their intended sends.
+    #[arg(long, default_value = "100ms", value_parser = duration)]
+    pub in_time: Duration,
     /// Seed of every random choice; without it one is made up and printed.
     #[arg(long)]
     pub seed: Option<u64>,

@@ -4,5 +4,6 @@ pub mod h1;
 pub mod h2_client;
 pub mod link;
 pub mod pool;
+pub mod runtime;
 pub mod session;
 pub mod signal;

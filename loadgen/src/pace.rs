@@ -52,6 +52,7 @@ pub struct Pace {
     next: f64,
     left: u64,
     skipped: u64,
+    lag_max: u64,
 }
 
 impl Pace {
@@ -65,10 +66,17 @@ impl Pace {
             next: start as f64,
             left: requests.unwrap_or(u64::MAX),
             skipped: 0,
+            lag_max: LAG_NS_MAX,
         }
     }
 
-    /// Takes the next due send. Sends that found no free worker for [`LAG_NS_MAX`] are skipped and counted.
+    /// With another bound on how late a send may be ([`LAG_NS_MAX`] otherwise).
+    pub fn with_lag(mut self, lag_max: Duration) -> Pace {
+        self.lag_max = lag_max.as_nanos() as u64;
+        self
+    }
+
+    /// Takes the next due send. Sends that found no free worker in time are skipped and counted.
     pub fn take(&mut self, now: u64) -> Due {
         if self.is_over(now) {
             return Due::Over;
@@ -77,7 +85,7 @@ impl Pace {
             self.left -= 1;
             return Due::Now(now);
         };
-        while (self.next as u64) + LAG_NS_MAX < now {
+        while (self.next as u64).saturating_add(self.lag_max) < now.min(self.end) {
             self.advance(rate);
             self.skipped += 1;
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -82,11 +83,23 @@ pub struct Summary<'a> {
     pub findings: &'a Findings,
     /// Seed of the run.
     pub seed: u64,
+    /// Orders answered within this time are counted.
+    pub in_time: Duration,
     /// Generator's own CPU per request.
     pub cpu_us: f64,
 }
 
 impl Summary<'_> {
+    /// Orders made, and those of them that were answered in time.
+    fn made(&self) -> (u64, u64) {
+        let limit = self.in_time.as_nanos() as u64;
+        let sent = &self.ledger.records[..self.sent_in_run.min(self.ledger.records.len())];
+        let made = sent.iter().filter(|r| r.outcome == Outcome::Made);
+        made.fold((0, 0), |(all, fast), r| {
+            (all + 1, fast + u64::from(r.answered - r.intended <= limit))
+        })
+    }
+
     /// Prints the table.
     pub fn print(&self) {
         let ms = |us: u64| us as f64 / 1e3;
@@ -123,6 +136,14 @@ impl Summary<'_> {
             self.cpu_us,
             self.seed
         );
+        let (made, fast) = self.made();
+        let seconds = self.meter.seconds().max(1e-9);
+        println!(
+            "orders made: {made}, {:.0}/s; {fast} of them ({:.0}/s) within {:?} of the intended send",
+            made as f64 / seconds,
+            fast as f64 / seconds,
+            self.in_time
+        );
         print_findings(self.findings);
     }
 
@@ -135,7 +156,9 @@ impl Summary<'_> {
                 (kind_name(*kind).replace(' ', "_"), value)
             })
             .collect();
+        let (made, fast) = self.made();
         let report = json!({
+            "orders_made": made, "orders_made_in_time": fast, "in_time_ms": self.in_time.as_millis() as u64,
             "seed": self.seed, "rate": self.meter.rate(), "seconds": self.meter.seconds(),
             "latency_us": latency_json(&self.meter.all), "statuses": self.meter.statuses, "kinds": kinds,
             "errors": self.meter.errors, "lost": self.meter.lost, "skipped": self.skipped,

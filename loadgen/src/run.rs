@@ -62,7 +62,7 @@ fn verified(
     let mut skus = asker.skus(&names)?;
     let start = clock.now();
     let rate = (!args.closed_loop).then_some(args.rate);
-    let pace = Pace::new(rate, start, args.duration, args.max_requests);
+    let pace = Pace::new(rate, start, args.duration, args.max_requests).with_lag(args.lag_max);
     let meter = Meter::new(start, args.quiet);
     let load = Load::new(
         pace,
@@ -75,7 +75,7 @@ fn verified(
     );
     let cpu = cpu_time();
     let (mut load, stats) = pool::run(config, clock, users, load)?;
-    let cpu = cpu_time() - cpu;
+    let cpu = cpu_time().saturating_sub(cpu);
     if load.meter.all.is_empty() {
         return Err(stats
             .gave_up
@@ -102,6 +102,7 @@ fn verified(
         stats: &stats,
         findings: &findings,
         seed,
+        in_time: args.in_time,
         cpu_us: cpu.as_secs_f64() * 1e6 / load.meter.all.len() as f64,
     };
     summary.print();
@@ -121,10 +122,14 @@ pub fn pool_config(args: &RunArgs) -> Result<PoolConfig, String> {
     let trust = match (&args.cacert, args.insecure) {
         (Some(path), _) => Trust::File(path.clone()),
         (None, true) => Trust::Anyone,
-        (None, false) if target.tls => {
-            return Err("whose certificate to believe? --cacert FILE, or --insecure".into());
-        }
-        (None, false) => Trust::Anyone,
+        // A first start makes certificate and token key side by side.
+        (None, false) => match args.token_key.as_ref().map(|key| key.with_file_name("cert.pem")) {
+            Some(path) if path.is_file() => Trust::File(path),
+            _ if target.tls => {
+                return Err("whose certificate to believe? --cacert FILE, or --insecure".into());
+            }
+            _ => Trust::Anyone,
+        },
     };
     let tls = if target.tls {
         Some(TlsClient::new(&target.host, &trust, http.alpn())?)
@@ -170,7 +175,7 @@ fn raw(
 ) -> Result<bool, String> {
     let start = clock.now();
     let rate = (!args.closed_loop).then_some(args.rate);
-    let pace = Pace::new(rate, start, args.duration, args.max_requests);
+    let pace = Pace::new(rate, start, args.duration, args.max_requests).with_lag(args.lag_max);
     let path = if config.target.path == "/" {
         "/v1/orders"
     } else {

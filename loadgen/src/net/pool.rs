@@ -15,6 +15,7 @@ use monoio::io::{
 use monoio::net::TcpStream;
 
 use super::link::{Http, Link};
+use super::runtime::{self, Timer};
 use super::session::TlsClient;
 use crate::clock::Clock;
 use crate::limits::READ_BYTES;
@@ -104,7 +105,7 @@ pub fn run<S: Source>(
         due: Cell::new(0),
     });
     let main = lead(shared.clone());
-    let mut runtime = runtime()?;
+    let mut runtime = runtime::build()?;
     runtime.block_on(main);
     drop(runtime);
     let source = shared
@@ -116,36 +117,12 @@ pub fn run<S: Source>(
     Ok((source, stats))
 }
 
-type Runtime = monoio::FusionRuntime<
-    monoio::time::TimeDriver<monoio::IoUringDriver>,
-    monoio::time::TimeDriver<monoio::LegacyDriver>,
->;
-
-/// io_uring where it is allowed, epoll elsewhere.
-fn runtime() -> Result<Runtime, String> {
-    let build = |defer: bool| {
-        let mut ring = io_uring_monoio::IoUring::builder();
-        // monoio's defaults interrupt the thread for every completion: a third of the throughput.
-        if defer {
-            ring.setup_single_issuer().setup_defer_taskrun();
-        }
-        ring.setup_cqsize(8192);
-        monoio::RuntimeBuilder::<monoio::FusionDriver>::new()
-            .uring_builder(ring)
-            .with_entries(2048)
-            .enable_timer()
-            .build()
-    };
-    build(true)
-        .or_else(|_| build(false))
-        .map_err(|e| format!("starting the I/O thread: {e}"))
-}
-
 /// Starts the connections, keeps time, and ends the pool.
 async fn lead<S: Source>(shared: Rc<Shared<S>>) {
     for _ in 0..shared.config.connections {
         shared.add_supervisor();
     }
+    let mut timer = Timer::new();
     let mut housekeeping_at = 0;
     let mut connected_at = shared.clock.now();
     loop {
@@ -174,12 +151,9 @@ async fn lead<S: Source>(shared: Rc<Shared<S>>) {
                 break;
             }
         }
-        let wait = shared
-            .due
-            .get()
-            .saturating_sub(shared.clock.now())
-            .clamp(50_000, 10_000_000);
-        monoio::time::sleep(Duration::from_nanos(wait)).await;
+        timer
+            .sleep(shared.due.get().saturating_sub(shared.clock.now()))
+            .await;
     }
     shared.close().await;
 }

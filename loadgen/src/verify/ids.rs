@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::facts::Facts;
 use super::{Evidence, Findings};
+use crate::ledger::{Kind, Outcome};
 
 /// The shard in an id: 41 bits of time, 10 of shard, 12 of sequence.
 fn shard(order: u64) -> u16 {
@@ -47,8 +48,41 @@ pub fn check(evidence: &Evidence<'_>, facts: &[Facts], findings: &mut Findings) 
             .or_default()
             .push((f.sent, f.made, f.order));
     }
+    repeats(evidence, facts, findings);
     for orders in shards.values_mut() {
         rising(orders, findings);
+    }
+}
+
+/// A key whose order was acknowledged gets that order again, never a refusal.
+fn repeats(evidence: &Evidence<'_>, facts: &[Facts], findings: &mut Findings) {
+    let made: HashMap<u32, u64> = facts
+        .iter()
+        .filter(|f| f.order != 0)
+        .map(|f| (f.origin, f.made))
+        .collect();
+    for record in evidence.ledger.records.iter().filter(|r| r.kind == Kind::Place) {
+        let refused = matches!(
+            record.outcome,
+            Outcome::SoldOut | Outcome::LimitReached | Outcome::Refused
+        );
+        let after = made.get(&record.origin).is_some_and(|&made| made < record.sent);
+        if after {
+            findings.check(4, !refused, || {
+                format!(
+                    "key {} has an order and was refused with {}",
+                    key(evidence, record.origin),
+                    record.status
+                )
+            });
+        } else if record.status == 422 {
+            findings.fault(4, || {
+                format!(
+                    "key {} was never used with another body",
+                    key(evidence, record.origin)
+                )
+            });
+        }
     }
 }
 
