@@ -88,6 +88,21 @@ impl Keepers {
     }
 }
 
+#[cfg(test)]
+impl Keepers {
+    /// All jobs to one receiver.
+    pub(crate) fn for_test() -> (Keepers, Receiver<Job>) {
+        let (segments, jobs) = channel();
+        (
+            Keepers {
+                checkpoints: segments.clone(),
+                segments,
+            },
+            jobs,
+        )
+    }
+}
+
 /// Starts both threads.
 pub(crate) fn start(
     data_dir: &Path,

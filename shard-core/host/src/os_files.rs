@@ -153,7 +153,7 @@ fn zero(path: &Path, offset: u64, len: u64) -> io::Result<()> {
             .custom_flags(flags)
             .open(path)
     };
-    let aligned = offset % BLOCK as u64 == 0 && len % BLOCK as u64 == 0;
+    let aligned = offset.is_multiple_of(BLOCK as u64) && len.is_multiple_of(BLOCK as u64);
     let direct = if aligned {
         open(OFlags::DIRECT.bits() as i32).ok()
     } else {

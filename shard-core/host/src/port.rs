@@ -98,6 +98,10 @@ impl NetPort {
     /// that thread already has [`credits`](crate::HostConfig::credits) requests of this net thread, or when
     /// the host has failed or stopped. The shard sees it after [`ring_bells`](Self::ring_bells).
     #[inline]
+    #[expect(
+        clippy::result_large_err,
+        reason = "the request is given back, not boxed: it is the hot path"
+    )]
     pub fn try_send(&mut self, request: Request) -> Result<(), Request> {
         let thread = self.shared.thread_of(request.shard);
         if self.under_way[thread] >= self.shared.credits || !self.shared.is_serving() {

@@ -61,6 +61,8 @@ pub(crate) struct ShardThread {
     last_batch_ns: u64,
     figures_at_ns: u64,
     has_room: bool,
+    /// The shards' start entries are durable.
+    started: bool,
 }
 
 /// Turns whose time of deciding is remembered, for the stage times of answers; older ones (parked callers)
@@ -132,6 +134,7 @@ impl ShardThread {
             last_batch_ns: monotonic_ns(),
             figures_at_ns: 0,
             has_room: true,
+            started: false,
         }
     }
 
@@ -157,6 +160,7 @@ impl ShardThread {
             if self.node.appender().durable() >= start
                 && let Some(ready) = ready.take()
             {
+                self.started = true;
                 ready();
             }
             if !self.shared.is_serving() && self.may_end() {
@@ -201,6 +205,12 @@ impl ShardThread {
                         eprintln!("tidegate: log {}: there is room again", self.settings.log);
                     }
                     self.node.segment_ready(number);
+                }
+                Ok(Notice::NoRoom) if !self.started => {
+                    let dir = format!("logs/{}", self.settings.log);
+                    self.fail(format!(
+                        "the disk is full: no room for a segment in {dir}; make room, then start again"
+                    ));
                 }
                 Ok(Notice::NoRoom) => {
                     if std::mem::replace(&mut self.has_room, false) {
