@@ -2,7 +2,7 @@
 
 /// How often a SKU's stock is told to the net threads at most, milliseconds. Answers carry `max-age=1`, so ten times a second
 /// is fresh, and a thousand hot SKUs cost 10,000 small messages a second at the very most.
-pub const STOCK_EVERY_MS: u32 = 100;
+pub const STOCK_EVERY_MS: u64 = 100;
 
 /// Connections a listener's queue holds before the kernel turns new ones away: a CDN opens them in bursts.
 pub const LISTEN_BACKLOG: i32 = 4096;

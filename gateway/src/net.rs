@@ -30,9 +30,13 @@ use crate::worker::{Shared, Worker, WorkerParts, clock, tasks, uring};
 
 /// What all net threads share.
 pub struct Net {
+    /// The configuration in force.
     pub config: Arc<Config>,
+    /// Keys of tokens.
     pub keys: Arc<SharedKeys>,
+    /// Certificates by name.
     pub certificates: Arc<Certificates>,
+    /// What is told to every thread at once.
     pub shared: Arc<Shared>,
     limit_address: Option<Arc<Table>>,
     limit_user: Option<Arc<Table>>,

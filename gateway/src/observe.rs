@@ -32,7 +32,9 @@ pub struct Observer {
     pub serving: Arc<AtomicBool>,
     /// Set when the log failed.
     pub failed: Arc<AtomicBool>,
+    /// Keys of tokens: failed reloads are shown.
     pub keys: Arc<SharedKeys>,
+    /// Certificates: failed reloads are shown.
     pub certificates: Arc<Certificates>,
     /// After how long without a commit a shard thread's breaker opens.
     pub stall_ns: u64,

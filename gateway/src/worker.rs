@@ -57,6 +57,17 @@ struct Slot {
     lost: bool,
 }
 
+/// When a connection takes bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admit {
+    /// At once.
+    Now,
+    /// This turn's handshakes are used up.
+    NextTurn,
+    /// Its answers pile up: when some of them have left.
+    WhenItReads,
+}
+
 /// The connections and the edge of one net thread.
 pub struct Worker {
     slots: Vec<Option<Slot>>,
@@ -74,9 +85,13 @@ pub struct Worker {
 
 /// What a worker is made of.
 pub struct WorkerParts {
+    /// The layers and the way to the shards.
     pub edge: Edge,
+    /// Settings of each connection.
     pub config: ConnConfig,
+    /// TLS handshakes per peer address.
     pub handshake_limit: Option<Arc<gcra::Table>>,
+    /// What is told to every thread at once.
     pub shared: Arc<Shared>,
 }
 
@@ -143,16 +158,19 @@ impl Worker {
         self.edge.stats.accept_refused.add(1);
     }
 
-    /// Whether bytes may be given to a connection in this turn: it reads, and its handshake is within the budget.
-    pub fn may_receive(&mut self, slot: u32, handshakes_max: u32) -> bool {
-        let Some(entry) = self.slots[slot as usize].as_mut() else { return true };
+    /// Whether bytes may be given to a connection now. A TLS handshake in progress takes one of this turn's `handshakes_max`.
+    pub fn admit(&mut self, slot: u32, handshakes_max: u32) -> Admit {
+        let Some(entry) = self.slots[slot as usize].as_mut() else { return Admit::Now };
+        if !entry.conn.wants_read() {
+            return Admit::WhenItReads;
+        }
         if entry.conn.state() == ConnState::Handshake {
             if self.handshakes_this_turn >= handshakes_max {
-                return false;
+                return Admit::NextTurn;
             }
             self.handshakes_this_turn += 1;
         }
-        entry.conn.wants_read()
+        Admit::Now
     }
 
     /// Bytes were read.
@@ -347,14 +365,17 @@ impl Worker {
         self.slots[slot as usize].as_mut().is_some_and(|entry| !entry.lost && entry.conn.transmit(out, cap))
     }
 
+    /// Whether the socket is to be read.
     pub fn wants_read(&self, slot: u32) -> bool {
         self.slots[slot as usize].as_ref().is_some_and(|entry| !entry.lost && entry.conn.wants_read())
     }
 
+    /// Whether the socket's write side is to be shut down.
     pub fn wants_shutdown(&self, slot: u32) -> bool {
         self.slots[slot as usize].as_ref().is_some_and(|entry| entry.conn.wants_shutdown())
     }
 
+    /// Whether the socket is to be closed.
     pub fn is_closed(&self, slot: u32) -> bool {
         self.slots[slot as usize].as_ref().is_none_or(|entry| entry.lost || entry.conn.is_closed())
     }
@@ -399,6 +420,7 @@ impl Worker {
         self.edge.port.bell_fd()
     }
 
+    /// Whether it is on its way out.
     pub fn is_draining(&self) -> bool {
         self.drain_until_ns.is_some()
     }

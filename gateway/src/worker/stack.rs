@@ -53,8 +53,11 @@ pub struct Edge {
     pub stats: Arc<NetStats>,
     /// One breaker a shard thread.
     pub breakers: Vec<Progress>,
+    /// Makes `x-request-id`s.
     pub ids: RequestIds,
+    /// Spreads retries.
     pub jitter: Jitter,
+    /// The `date` header.
     pub date: HttpDate,
     /// How long an answer may take before it is 504.
     pub answer_ns: u64,
@@ -65,8 +68,11 @@ pub struct Edge {
 /// Which connection a request came by.
 #[derive(Clone, Copy)]
 pub struct Origin {
+    /// The connection's slot.
     pub slot: u32,
+    /// The slot's generation.
     pub generation: u32,
+    /// The socket's peer.
     pub peer: IpAddr,
 }
 

@@ -33,11 +33,13 @@ pub struct NetStats {
     pub accepted: Counter,
     /// Connections refused: at the limit, or too many handshakes of one address.
     pub accept_refused: Counter,
-    /// TLS handshakes, and those of them that resumed a session.
+    /// TLS handshakes.
     pub handshakes: Counter,
+    /// Those of them that resumed a session.
     pub handshakes_resumed: Counter,
-    /// Tokens found in the cache, and tokens verified.
+    /// Tokens found in the cache.
     pub tokens_remembered: Counter,
+    /// Tokens verified.
     pub tokens_verified: Counter,
     /// Answers that came after their request was answered 504.
     pub late_replies: Counter,

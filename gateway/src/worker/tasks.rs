@@ -19,7 +19,7 @@ use std::time::Duration;
 use monoio::net::{TcpListener, TcpStream, UnixStream};
 use monoio::RuntimeBuilder;
 
-use crate::worker::{Worker, clock};
+use crate::worker::{Admit, Worker, clock};
 
 /// As in the io_uring shell: deadlines are looked at ten times a second.
 const TICK: Duration = Duration::from_millis(100);
@@ -155,9 +155,12 @@ fn open(thread: &Rc<Thread>, stream: TcpStream, peer: SocketAddr) {
 
 async fn read(thread: Rc<Thread>, peer: Rc<Peer>, stream: Rc<TcpStream>, slot: u32) {
     while !peer.ended.get() {
-        let may = thread.worker.borrow_mut().may_receive(slot, HANDSHAKES_A_TURN);
-        if !may {
-            thread.turn.notify();
+        let admit = thread.worker.borrow_mut().admit(slot, HANDSHAKES_A_TURN);
+        if admit != Admit::Now {
+            if admit == Admit::NextTurn {
+                thread.worker.borrow_mut().mark_dirty(slot);
+                thread.turn.notify();
+            }
             peer.reader.notified().await;
             continue;
         }

@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
-use crate::worker::{Worker, clock};
+use crate::worker::{Admit, Worker, clock};
 
 mod buffers;
 mod socket;
@@ -89,7 +89,7 @@ impl Shell {
             let now_ns = clock::now_ns();
             self.worker.begin_turn(now_ns);
             self.complete(now_ns);
-            self.carry_on_handshakes(now_ns);
+            self.carry_on(now_ns);
             self.worker.replies(now_ns);
             if now_ns >= self.next_tick_ns {
                 self.worker.tick(now_ns);
@@ -185,11 +185,15 @@ impl Shell {
         match (result, buffer) {
             (1.., Some(id)) => {
                 let bytes = self.buffers.filled(id, result as usize);
-                if !socket.held.is_empty() || !self.worker.may_receive(slot, HANDSHAKES_A_TURN) {
-                    socket.held.extend_from_slice(bytes);
-                    self.sockets.defer(slot);
-                } else {
+                let admit = if socket.held.is_empty() { self.worker.admit(slot, HANDSHAKES_A_TURN) } else { Admit::WhenItReads };
+                if admit == Admit::Now {
                     self.worker.receive(slot, bytes, now_ns);
+                } else {
+                    socket.held.extend_from_slice(bytes);
+                    if admit == Admit::NextTurn {
+                        self.sockets.defer(slot);
+                    }
+                    self.worker.mark_dirty(slot);
                 }
                 self.buffers.give_back(id);
             }
@@ -213,23 +217,24 @@ impl Shell {
             self.push_send(slot);
         } else {
             socket.sending = false;
-            socket.out.clear();
-            socket.sent = 0;
+            socket.empty_out();
             self.worker.mark_dirty(slot);
         }
     }
 
     /// Bytes that waited for the handshake budget or for room in their connection.
-    fn carry_on_handshakes(&mut self, now_ns: u64) {
+    fn carry_on(&mut self, now_ns: u64) {
         for _ in 0..self.sockets.deferred.len() {
             let Some(slot) = self.sockets.deferred.pop_front() else { break };
             let Some(socket) = self.sockets.at_mut(slot) else { continue };
             socket.deferred = false;
-            if self.worker.may_receive(slot, HANDSHAKES_A_TURN) {
-                let bytes = std::mem::take(&mut socket.held);
-                self.worker.receive(slot, &bytes, now_ns);
-            } else {
-                self.sockets.defer(slot);
+            match self.worker.admit(slot, HANDSHAKES_A_TURN) {
+                Admit::Now => {
+                    let bytes = std::mem::take(&mut socket.held);
+                    self.worker.receive(slot, &bytes, now_ns);
+                }
+                Admit::NextTurn => self.sockets.defer(slot),
+                Admit::WhenItReads => {}
             }
         }
     }
@@ -255,7 +260,9 @@ impl Shell {
             return;
         }
         let (wants, receiving, generation) = (self.worker.wants_read(slot), socket.receiving, socket.generation);
-        if wants && !receiving {
+        if wants && !socket.held.is_empty() {
+            self.sockets.defer(slot);
+        } else if wants && !receiving {
             self.arm_receive(slot);
         } else if !wants && receiving && !socket.cancelling {
             socket.cancelling = true;

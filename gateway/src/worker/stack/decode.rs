@@ -177,6 +177,7 @@ pub fn charge(body: &[u8]) -> Result<ChargeId, Refusal> {
 /// The body of `PUT /v1/skus/{sku}`. A member that is left out keeps its value; `null` clears an optional one.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the members of the JSON body, explained in the README")]
 pub struct SkuBody {
     pub name: Option<String>,
     pub price: Option<u64>,
@@ -214,7 +215,9 @@ pub fn sale_time(field: &str, text: &str) -> Result<u64, Refusal> {
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StockChangeBody {
+    /// Units added; negative: taken away.
     pub delta: i64,
+    /// Why, for the record.
     pub reason: String,
 }
 

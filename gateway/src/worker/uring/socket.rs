@@ -93,10 +93,13 @@ impl Sockets {
 }
 
 impl Socket {
-    /// Gives up a buffer that a large answer grew.
-    pub fn trim(&mut self) {
+    /// Everything was sent. The buffer is kept for the next answer, unless a large one grew it.
+    pub fn empty_out(&mut self) {
+        self.sent = 0;
         if self.out.capacity() > KEEP_CAPACITY {
             self.out = Vec::new();
+        } else {
+            self.out.clear();
         }
     }
 }

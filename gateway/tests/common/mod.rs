@@ -1,0 +1,201 @@
+//! A real gateway process and a small blocking HTTPS client, for tests from outside.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+
+/// The binary under test.
+pub const TIDEGATE: &str = env!("CARGO_BIN_EXE_tidegate");
+
+/// A running gateway; killed with -9 when dropped.
+pub struct Gateway {
+    child: Child,
+    pub data: PathBuf,
+    pub address: String,
+    pub admin: String,
+}
+
+impl Gateway {
+    /// Starts on free ports and waits for the banner.
+    pub fn start(data: &Path, set: &[&str]) -> Gateway {
+        let mut command = Command::new(TIDEGATE);
+        command.args(["run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"]).arg(data);
+        set.iter().for_each(|pair| {
+            command.args(["--set", pair]);
+        });
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the binary starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let first = loop {
+            match lines.next() {
+                Some(Ok(line)) if line.contains("listens on") => break line,
+                Some(Ok(_)) => {}
+                _ => panic!("the gateway ended without a banner"),
+            }
+        };
+        // Whatever else it prints must not fill the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let after = |mark: &str| {
+            let rest = &first[first.find(mark).expect("the banner names both addresses") + mark.len()..];
+            rest.split([' ', ';']).next().unwrap_or_default().to_owned()
+        };
+        let (address, admin) = (after("https://"), after("admin: http://"));
+        Gateway { child, data: data.to_owned(), address, admin }
+    }
+
+    /// A token of `tidegate token`.
+    pub fn token(&self, user: &str, role: Option<&str>) -> String {
+        let mut command = Command::new(TIDEGATE);
+        command.args(["token", "--user", user, "--data"]).arg(&self.data);
+        if let Some(role) = role {
+            command.args(["--role", role]);
+        }
+        let output = command.output().expect("the binary starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("a token is ASCII").trim().to_owned()
+    }
+
+    /// A connection that trusts the gateway's own certificate.
+    pub fn connect(&self) -> Client {
+        let mut roots = rustls::RootCertStore::empty();
+        let cert = CertificateDer::from_pem_file(self.data.join("cert.pem")).expect("made at the first start");
+        roots.add(cert).expect("a certificate");
+        let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let name = ServerName::try_from("localhost").expect("a name");
+        let tls = rustls::ClientConnection::new(Arc::new(config), name).expect("a client");
+        let socket = TcpStream::connect(&self.address).expect("it listens");
+        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
+        Client { stream: rustls::StreamOwned::new(tls, socket), unread: Vec::new() }
+    }
+
+    /// A plain GET of the admin address: status line and body.
+    pub fn admin(&self, path: &str) -> (u16, String) {
+        let mut socket = TcpStream::connect(&self.admin).expect("the admin address listens");
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").expect("sent");
+        let mut text = String::new();
+        socket.read_to_string(&mut text).expect("an answer");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+        (head[9..12].parse().expect("a status"), body.to_owned())
+    }
+
+    /// SIGKILL, and wait until it is gone.
+    pub fn kill(mut self) -> PathBuf {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+        self.data.clone()
+    }
+
+    /// SIGTERM; the exit status.
+    pub fn terminate(&mut self) -> i32 {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        self.wait(Duration::from_secs(30))
+    }
+
+    /// The exit status of a process that ends by itself.
+    pub fn wait(&mut self, time: Duration) -> i32 {
+        let until = Instant::now() + time;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status.code().unwrap_or(-1);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the gateway did not end within {time:?}");
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One HTTPS connection, one request at a time.
+pub struct Client {
+    stream: rustls::StreamOwned<rustls::ClientConnection, TcpStream>,
+    unread: Vec<u8>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Response {
+    /// A member of the JSON body as text, strings without their quotes.
+    pub fn member(&self, name: &str) -> String {
+        let json: serde_json::Value = serde_json::from_str(&self.body).expect("a JSON body");
+        json[name].as_str().map_or_else(|| json[name].to_string(), str::to_owned)
+    }
+
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.into_iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+impl Client {
+    /// Sends bytes as they are.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("sent");
+        self.stream.flush().expect("sent");
+    }
+
+    /// One request with a JSON body (or none) and further header lines.
+    pub fn request(&mut self, method: &str, path: &str, token: &str, more: &[(&str, &str)], body: &str) -> Response {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
+        if !token.is_empty() {
+            head += &format!("authorization: Bearer {token}\r\n");
+        }
+        for (name, value) in more {
+            head += &format!("{name}: {value}\r\n");
+        }
+        if !body.is_empty() || method != "GET" {
+            head += &format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+        }
+        self.send(format!("{head}\r\n{body}").as_bytes());
+        self.response()
+    }
+
+    /// Places an order of one line.
+    pub fn place(&mut self, token: &str, key: &str, sku: &str, qty: u32) -> Response {
+        let body = format!("{{\"lines\":[{{\"sku\":\"{sku}\",\"qty\":{qty}}}]}}");
+        self.request("POST", "/v1/orders", token, &[("idempotency-key", key)], &body)
+    }
+
+    /// Reads one answer with a content-length.
+    pub fn response(&mut self) -> Response {
+        loop {
+            if let Some(end) = self.unread.windows(4).position(|w| w == b"\r\n\r\n") {
+                let head = String::from_utf8(self.unread[..end].to_vec()).expect("ASCII");
+                let length = head
+                    .lines()
+                    .filter_map(|line| line.split_once(": "))
+                    .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+                    .map_or(0, |(_, value)| value.parse().expect("a length"));
+                if self.unread.len() >= end + 4 + length {
+                    let body = String::from_utf8(self.unread[end + 4..end + 4 + length].to_vec()).expect("UTF-8");
+                    self.unread.drain(..end + 4 + length);
+                    let status = head[9..12].parse().expect("a status");
+                    return Response { status, head, body };
+                }
+            }
+            let mut buffer = [0; 4096];
+            let length = self.stream.read(&mut buffer).expect("an answer within 20 s");
+            assert!(length > 0, "the connection ended in the middle of an answer");
+            self.unread.extend_from_slice(&buffer[..length]);
+        }
+    }
+}
