@@ -57,6 +57,10 @@ pub(crate) struct H2 {
     is_busy: bool,
     /// Something changed since the last pump: what came in, or what we did.
     has_news: bool,
+    /// A window was given back: h2 may have an update to write, which can wait until something is written.
+    owes_window: bool,
+    /// Bytes given back to the connection's window since the last pump.
+    given_back: usize,
     drain: Drain,
 }
 
@@ -100,6 +104,8 @@ impl H2 {
             idle_since: now,
             is_busy: false,
             has_news,
+            owes_window: false,
+            given_back: 0,
             drain: Drain::No,
         }
     }
@@ -118,6 +124,7 @@ impl H2 {
 
     /// Lets h2 write what it has, if there is news.
     pub fn write(&mut self, context: &Context<'_>) {
+        self.has_news |= self.owes_window;
         if self.has_news {
             self.pump(context);
         }
@@ -134,7 +141,8 @@ impl H2 {
     }
 
     pub fn has_output(&self) -> bool {
-        !self.is_output_empty() || (self.has_news && !matches!(self.engine, Engine::Done))
+        !self.is_output_empty()
+            || ((self.has_news || self.owes_window) && !matches!(self.engine, Engine::Done))
     }
 
     pub fn is_output_empty(&self) -> bool {

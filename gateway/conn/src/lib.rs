@@ -9,7 +9,8 @@
 //! 1. `receive` what was read (only while `wants_read`), or `receive_eof`;
 //! 2. `next_event` until it returns `None`, handing requests on;
 //! 3. `respond` for the answers that arrived, in any order, then `next_event` again (an answer may unblock input);
-//! 4. `transmit` while nothing of this connection is being written and `has_output`;
+//! 4. `transmit` while nothing of this connection is being written and `has_output`, then `next_event` once more
+//!    (output that left may unblock input as well);
 //! 5. arm a timer at `timeout`, and call `handle_timeout` when it passes;
 //! 6. when `wants_shutdown`: shut the write side down once; when `is_closed`: close the socket and drop the `Conn`.
 //!    A write that is under way is finished first, within a time-out of the shell's own: the connection counts bytes

@@ -26,6 +26,8 @@ impl H2 {
                 break;
             }
             self.has_news = false;
+            self.owes_window = false;
+            self.given_back = 0;
             {
                 let mut pipe = self.pipe.borrow_mut();
                 pipe.now = context.now;
@@ -122,14 +124,19 @@ impl H2 {
         match stream.collect(&context.config.limits) {
             Collected::Before => {}
             Collected::Waiting { released } => {
-                self.has_news |= released;
+                self.owes_window |= released;
                 if stream.begins_to_wait() {
                     let deadline = context.now.after(context.config.deadlines.request);
                     self.collecting.push_back((deadline, news.stream));
                     self.forget_collected();
                 }
             }
-            Collected::Whole { released } => self.has_news |= released,
+            Collected::Whole { released } => {
+                // h2 tells the peer at half a window: until a quarter, the next pump is soon enough.
+                self.given_back += released;
+                self.owes_window |=
+                    self.given_back >= context.config.limits.h2_connection_window as usize / 4;
+            }
             Collected::TooLarge => {
                 if let Some(stream) = self.streams.remove(&news.stream) {
                     self.refuse(context, news.stream, stream, Refusal::BodyTooLarge);

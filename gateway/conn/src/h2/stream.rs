@@ -82,9 +82,9 @@ pub(crate) enum Collected {
     },
     /// It was whole before.
     Before,
-    /// It is whole now; `released` as above.
+    /// It is whole now; so many bytes were given back to the connection's window.
     Whole {
-        released: bool,
+        released: usize,
     },
     TooLarge,
     /// The stream was reset, by h2 or by the peer.
@@ -161,9 +161,9 @@ impl Stream {
             }
         }
         self.phase = Phase::Whole;
-        Collected::Whole {
-            released: self.release(self.body.len() - self.released),
-        }
+        let released = self.body.len() - self.released;
+        self.release(released);
+        Collected::Whole { released }
     }
 
     /// A body that fills its window must not wait for us for ever: one that is full may be about to prove too large,
