@@ -20,6 +20,7 @@ pub mod limits;
 pub mod message;
 mod order;
 mod order_state;
+mod orders;
 pub mod outcome;
 mod pay;
 mod place;

@@ -1,4 +1,19 @@
 //! Every bound of a shard, with its reason and what it costs.
+//!
+//! Memory at the default bounds, in bytes a row (tables grow by doubling, so up to twice that for those marked \*):
+//!
+//! | what | rows | bytes a row | sum |
+//! |---|---|---|---|
+//! | orders with their keys, one line | 4,000,000 | 120 + 19\* (key) + 16\* (id) + 16\* (deadline) | 680 MB |
+//! | the same, with a charge or lines on other shards | of these | about 250 more | |
+//! | buyers counted for limits | 4,000,000 | 44 | 180 MB |
+//! | holds and tombstones | 1,000,000 | about 200 | 200 MB |
+//! | SKUs | 100,000 | about 260 and the name | 50 MB |
+//! | stock changes | 65,536 | 100 | 7 MB |
+//!
+//! A node with many shards does not multiply these: it sums [`crate::Shard::order_rows`] over them and closes all by
+//! [`crate::Shard::allow_growth`] at its own budget. A million open orders of a million limited buyers measure under
+//! 250 MB (`tests/memory.rs`). A checkpoint writes one shard at a time: about 90 bytes an order, 20 a counted buyer.
 
 /// Bounds of one shard. At a bound the answer is a refusal; nothing that was promised is forgotten for room.
 #[derive(Clone, Debug)]

@@ -1,187 +1,28 @@
 //! The state machine of one shard: [`Shard::decide`] may refuse and changes nothing, [`Shard::apply`] changes state and
 //! cannot fail.
 
+mod config;
+mod decision;
+mod forget;
+mod lease;
+
+#[cfg(feature = "planted-bugs")]
+pub use config::PlantedBug;
+pub use config::ShardConfig;
+pub use decision::{Decision, Input, ReplayError, Reply};
+
 use crate::change::Changes;
 use crate::command::Command;
 use crate::digest::RowHash;
-use crate::entry::{AbortReason, Effect, Entry, Forget};
+use crate::entry::{Effect, Entry, Forget};
 use crate::expiry::Timers;
 use crate::hold::Holds;
-use crate::ids::{EPOCH, Millis, Op, OrderId, ShardId, SkuName};
-use crate::limits::Limits;
-use crate::message::Message;
-use crate::order::Orders;
-use crate::outcome::{Outcome, Refusal, StockView};
+use crate::ids::{Millis, Op, OrderId, ShardId, SkuName};
+use crate::orders::Orders;
+use crate::outcome::StockView;
 use crate::sku::Skus;
 use foldhash::fast::FixedState;
 use std::collections::VecDeque;
-
-/// What a shard is and how much it may grow.
-#[derive(Clone, Debug)]
-pub struct ShardConfig {
-    /// Which shard.
-    pub id: ShardId,
-    /// How many the data directory has.
-    pub shards: u16,
-    /// Bounds.
-    pub limits: Limits,
-    /// Seed of the in-memory hash tables, random per process where outsiders choose keys. It never shows in results.
-    pub hash_seed: u64,
-    /// A mistake made on purpose, for the simulation to find.
-    #[cfg(feature = "planted-bugs")]
-    pub planted: Option<PlantedBug>,
-}
-
-impl ShardConfig {
-    /// A shard with the default bounds.
-    #[must_use]
-    pub fn new(id: ShardId, shards: u16) -> ShardConfig {
-        ShardConfig {
-            id,
-            shards,
-            limits: Limits::default(),
-            hash_seed: 0,
-            #[cfg(feature = "planted-bugs")]
-            planted: None,
-        }
-    }
-}
-
-/// Mistakes that the simulation must find.
-#[cfg(feature = "planted-bugs")]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PlantedBug {
-    /// A late confirmation is taken as if the order's stock were still held.
-    ConfirmAfterExpiry,
-    /// After a restart ids are taken from the clock (in steps of about a second), without lease or last id.
-    IdReuseAfterClockStep,
-    /// A question about an attempt that gathers is answered "released", and the attempt lives on.
-    AbortAnswerDoesNotBind,
-    /// The home shard takes the first acknowledgement for all of them.
-    HomeForgetsEarly,
-    /// No tombstone is kept.
-    TombstoneDropped,
-}
-
-/// What reaches a shard.
-#[derive(Clone, Copy, Debug)]
-pub enum Input<'a> {
-    /// From a client, through the gateway.
-    Command(&'a Command),
-    /// From another shard.
-    Message {
-        /// Which shard sent it.
-        from: ShardId,
-        /// What it says.
-        message: &'a Message,
-    },
-}
-
-/// What is to be done. The entry must be applied before the shard decides anything else; reply, wake and sends leave
-/// only when the shard's op after that (or its current op, without an entry) is durable.
-#[derive(Debug)]
-pub struct Decision {
-    /// To be logged and applied.
-    pub entry: Option<Entry>,
-    /// For the caller.
-    pub reply: Reply,
-    /// For everyone parked on this order: their answer.
-    pub wake: Option<Box<(OrderId, Outcome)>>,
-    /// For other shards.
-    pub sends: Vec<(ShardId, Message)>,
-}
-
-impl Decision {
-    /// An answer that changes nothing.
-    pub(crate) fn answer(outcome: Outcome) -> Decision {
-        Decision {
-            entry: None,
-            reply: Reply::Now(outcome),
-            wake: None,
-            sends: Vec::new(),
-        }
-    }
-
-    pub(crate) fn refuse(refusal: Refusal) -> Decision {
-        Decision::answer(Outcome::Refused(refusal))
-    }
-
-    pub(crate) fn nothing() -> Decision {
-        Decision {
-            entry: None,
-            reply: Reply::None,
-            wake: None,
-            sends: Vec::new(),
-        }
-    }
-
-    pub(crate) fn log(entry: Entry, outcome: Outcome) -> Decision {
-        Decision {
-            entry: Some(entry),
-            ..Decision::answer(outcome)
-        }
-    }
-
-    /// An entry that no caller waits for.
-    pub(crate) fn log_only(entry: Entry) -> Decision {
-        Decision {
-            entry: Some(entry),
-            ..Decision::nothing()
-        }
-    }
-
-    pub(crate) fn send(to: ShardId, message: Message) -> Decision {
-        Decision {
-            sends: vec![(to, message)],
-            ..Decision::nothing()
-        }
-    }
-
-    pub(crate) fn with_sends(self, sends: Vec<(ShardId, Message)>) -> Decision {
-        Decision { sends, ..self }
-    }
-
-    pub(crate) fn waking(self, order: OrderId, outcome: Outcome) -> Decision {
-        Decision {
-            wake: Some(Box::new((order, outcome))),
-            ..self
-        }
-    }
-}
-
-/// What the caller of a command gets.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// There is no caller.
-    None,
-    /// This.
-    Now(Outcome),
-    /// The answer that a later decision's `wake` has for this order.
-    Park(OrderId),
-}
-
-/// The log and the state do not agree.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ReplayError {
-    /// The op of the digest entry.
-    pub op: Op,
-    /// What the log says.
-    pub logged: u64,
-    /// What the state says.
-    pub computed: u64,
-}
-
-impl core::fmt::Display for ReplayError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(
-            f,
-            "digest at op {}: logged {:016x}, computed {:016x}",
-            self.op, self.logged, self.computed
-        )
-    }
-}
-
-impl core::error::Error for ReplayError {}
 
 /// One shard.
 #[derive(Debug)]
@@ -338,55 +179,6 @@ impl Shard {
         }
     }
 
-    /// An entry that also forgets what may be forgotten now. Only for decisions, which are applied at once: what was
-    /// looked at here must be what [`Shard::apply`] finds.
-    pub(crate) fn forgetting(&self, now: Millis, effect: Effect) -> Entry {
-        Entry {
-            at: now,
-            forget: self.forgettable(now),
-            effect,
-        }
-    }
-
-    pub(crate) fn forgettable(&self, now: Millis) -> Forget {
-        let limits = &self.config.limits;
-        // Near the bound the shorter window counts, so that the bound refuses as late as is safe.
-        let crowded = !self.growth_allowed || self.orders.len() + 16 >= limits.orders_max as usize;
-        let window = if crowded {
-            limits.key_window_min_ms
-        } else {
-            limits.key_window_ms
-        };
-        let count = |due: usize| due as u8;
-        let most = usize::from(Forget::MAX) - 1;
-        let order_due = |row: &&crate::order::OrderRow| {
-            now >= row.ended_at.after(window) && row.ended_op <= self.applied && !row.unsettled()
-        };
-        Forget {
-            orders: count(self.orders.retired().take(most).take_while(order_due).count()),
-            tombstones: count(
-                self.holds
-                    .oldest()
-                    .take(most)
-                    .take_while(|until| now >= *until)
-                    .count(),
-            ),
-            changes: count(
-                self.changes
-                    .iter()
-                    .take(most)
-                    .take_while(|row| now >= row.at.after(limits.key_window_ms))
-                    .count(),
-            ),
-        }
-    }
-
-    fn forget(&mut self, forget: Forget) {
-        (0..forget.orders).for_each(|_| self.orders.forget());
-        (0..forget.tombstones).for_each(|_| self.holds.forget_tombstone());
-        (0..forget.changes).for_each(|_| self.changes.forget());
-    }
-
     /// When [`Shard::poll_timer`] may have something to do.
     #[must_use]
     pub fn next_timer(&self) -> Option<Millis> {
@@ -419,98 +211,6 @@ impl Shard {
     /// No order expires and no closing ends before this moment: the grace after a start.
     pub fn hold_expiry_until(&mut self, until: Millis) {
         self.timers.grace_until = until;
-    }
-
-    /// The id after the last, not before `now`; `None` until a lease that covers it is durable.
-    pub(crate) fn next_id(&self, now: Millis) -> Option<OrderId> {
-        let now = self.id_clock(now);
-        let last = self.last_id;
-        let id = if now > last.millis() {
-            OrderId::new(now, self.config.id, 0)
-        } else if last.sequence() < OrderId::SEQUENCE_MAX {
-            OrderId::new(last.millis(), self.config.id, last.sequence() + 1)
-        } else {
-            OrderId::new(last.millis().after(1), self.config.id, 0)
-        };
-        (id.millis() < self.lease_durable).then_some(id)
-    }
-
-    fn id_clock(&self, now: Millis) -> Millis {
-        #[cfg(feature = "planted-bugs")]
-        if self.planted(PlantedBug::IdReuseAfterClockStep) {
-            return Millis(now.0 & !1023);
-        }
-        now.max(EPOCH)
-    }
-
-    /// The lease entry that is due, if any. Call it about every second; log and apply the result.
-    #[must_use]
-    pub fn lease(&self, now: Millis) -> Option<Entry> {
-        let now = now.max(self.time);
-        let due = self.lease_until < self.lease_base(now).after(self.config.limits.lease_ms / 2);
-        let until = self.lease_base(now).after(self.config.limits.lease_ms);
-        due.then(|| Entry::new(now, Effect::Lease { until }))
-    }
-
-    fn lease_base(&self, now: Millis) -> Millis {
-        now.max(EPOCH).max(self.last_id.millis())
-    }
-
-    /// Everything up to this op is durable: leases up to it count.
-    pub fn note_durable(&mut self, op: Op) {
-        while let Some(&(at, until)) = self.leases.front() {
-            if at > op {
-                return;
-            }
-            self.lease_durable = self.lease_durable.max(until);
-            self.leases.pop_front();
-        }
-    }
-
-    /// Entries to apply and log, in this order and before anything else, when a process begins to serve the shard.
-    /// Before this the shard was recovered: everything in it is durable.
-    pub fn start(&mut self, now: Millis, term: u64) -> Vec<Entry> {
-        let now = now.max(self.time);
-        self.note_durable(self.op);
-        let mut entries = vec![Entry::new(
-            now,
-            Effect::Start {
-                term: term.max(self.term + 1),
-            },
-        )];
-        for slot in self.orders.sorted() {
-            let row = self.orders.row(slot);
-            if let (true, Some(cross)) = (row.state.gathers(), row.cross()) {
-                let (order, attempt) = (row.id, cross.attempt);
-                entries.push(Entry::new(
-                    now,
-                    Effect::Aborted {
-                        order,
-                        attempt,
-                        reason: AbortReason::Restarted,
-                    },
-                ));
-            }
-        }
-        let until = self
-            .lease_base(now)
-            .max(self.lease_until)
-            .after(self.config.limits.lease_ms);
-        entries.push(Entry::new(now, Effect::Lease { until }));
-        entries
-    }
-
-    fn apply_start(&mut self, term: u64) {
-        self.term = term;
-        #[cfg(feature = "planted-bugs")]
-        if self.planted(PlantedBug::IdReuseAfterClockStep) {
-            self.last_id = OrderId(0);
-            return;
-        }
-        // Ids go on at the lease's end: one below it may have been issued and be known elsewhere only.
-        let before = Millis(self.lease_until.0.saturating_sub(1));
-        let floor = OrderId::new(before, self.config.id, OrderId::SEQUENCE_MAX);
-        self.last_id = self.last_id.max(floor);
     }
 
     /// The store has everything up to `op`: an entry to apply and log that says so, if it is news. Ended orders leave

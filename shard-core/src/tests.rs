@@ -3,6 +3,7 @@
 mod chaos;
 mod cross;
 mod end;
+mod golden;
 mod hostile;
 mod pay;
 mod place;

@@ -104,3 +104,20 @@ fn an_order_allocates_nothing_but_the_growth_of_tables() {
     // A chunk of rows for every 256 orders, and perhaps one doubling of each table.
     assert!(allocations <= 10_000 / 256 + 10, "{allocations} allocations");
 }
+
+#[test]
+fn hostile_bytes_reserve_no_more_than_a_small_multiple_of_their_length() {
+    let _alone = ALONE.lock().unwrap();
+    // Version 1, shard 0 of 1, zeros up to some count, and there the largest number.
+    for zeros in 0..64 {
+        let mut bytes = vec![1, 0, 1];
+        bytes.extend(std::iter::repeat_n(0, zeros));
+        bytes.extend([0xff, 0xff, 0xff, 0xff, 0x0f]);
+        bytes.extend([0x41; 200]);
+        let region = Region::new(ALLOCATOR);
+        assert!(Shard::restore(ShardConfig::new(ShardId(0), 1), &bytes).is_err());
+        let _ = tidegate_shard_core::Entry::decode(&bytes);
+        let allocated = region.change().bytes_allocated;
+        assert!(allocated < 64 * 1024, "{allocated} bytes");
+    }
+}
