@@ -20,6 +20,9 @@ const DIR: &str = "checkpoints";
 /// Snapshot bytes that one pass over the segments restores at most, one shard at least.
 const GROUP_BYTES: u64 = 32 * 1024 * 1024;
 
+/// Bytes of a read or write of a checkpoint file.
+const BUFFER_BYTES: usize = 64 * 1024;
+
 /// What to checkpoint.
 #[derive(Clone, Debug)]
 pub struct CheckpointJob {

@@ -4,7 +4,7 @@
 //! with the op it depended on. At the end it replays all entries on fresh shards and holds every answer against the
 //! state at its op: that is one order of events which explains all answers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tidegate_log::{Batch, LogId, SegmentNumber};
 use tidegate_node::{Opened, StockRow};
@@ -29,6 +29,8 @@ pub struct Audit {
     orders: HashMap<OrderId, Fact>,
     by_key: HashMap<KeyHash, OrderId>,
     changes: HashMap<KeyHash, u32>,
+    /// Attempts whose end each participant has logged.
+    ended_holds: HashSet<(ShardId, OrderId, u8)>,
     /// The segment of each log that is read next.
     cursors: HashMap<LogId, SegmentNumber>,
 }
@@ -41,6 +43,8 @@ struct History {
     /// The last op that is known to be durable; `entries` may be behind.
     durable: u64,
     last_id: OrderId,
+    /// The mark that the store last gave, and to which life of the machine.
+    told: (u64, Op),
     claims: Vec<(u64, Claim)>,
     /// The op of the last stock row of each SKU.
     rows: HashMap<SkuName, Op>,
@@ -79,6 +83,7 @@ impl Audit {
             orders: HashMap::new(),
             by_key: HashMap::new(),
             changes: HashMap::new(),
+            ended_holds: HashSet::new(),
             cursors: HashMap::new(),
         }
     }

@@ -38,6 +38,8 @@ pub struct Wish {
     lines: Lines,
     /// The order that was promised under the key.
     pub promised: Option<OrderId>,
+    /// The op of the first answer that promised it.
+    promised_at: Option<Op>,
     /// Some attempt had no answer that says "nothing was made".
     pub unknown: bool,
     charges: u64,
@@ -67,6 +69,8 @@ struct Task {
     command: Command,
     wish: Option<usize>,
     change: Option<usize>,
+    /// The SKU that it puts on sale.
+    opens: Option<usize>,
     ticket: u64,
 }
 
@@ -136,7 +140,7 @@ impl Sku {
         Sku {
             name: SkuName::parse(name.as_bytes()).expect("a short name"),
             stock: rng.between(2, 40),
-            limit: rng.percent(40).then(|| rng.between(1, 4) as u32),
+            limit: rng.percent(30).then(|| rng.between(1, 5) as u32),
             hold_ms: [120, 400, 900, 60_000, 600_000][rng.index(5)],
             currency: if rng.percent(5) { *b"EUR" } else { *b"CNY" },
         }
@@ -164,7 +168,10 @@ impl World {
         let settled = matches!(&answer, Some(Answer::Decided(outcome)) if !is_unsettled(outcome));
         // Some give up; what is not known then stays unknown.
         if settled || (nothing_made && self.rng.percent(50)) || self.rng.percent(5) {
-            self.clients.tasks[client] = None;
+            let task = self.clients.tasks[client].take();
+            if !settled && let Some(sku) = task.and_then(|task| task.opens) {
+                self.clients.unopened.push(sku);
+            }
         }
         self.queue.plan(self.now + think, Event::Client(client));
         Ok(())
@@ -193,15 +200,6 @@ impl World {
             Some(Answer::Decided(Outcome::Order(view))) => wish.promise(view)?,
             Some(Answer::Decided(Outcome::Refused(Refusal::KeyReused))) => {
                 return Err("a repeat of the same request was taken for another".to_owned());
-            }
-            Some(Answer::Decided(Outcome::Refused(refusal))) if wish.promised.is_some() => {
-                let passing = matches!(refusal, Refusal::Busy | Refusal::TryAgain | Refusal::Bound(_));
-                if !passing {
-                    return Err(format!(
-                        "a repeat of order {:?} was refused: {refusal:?}",
-                        wish.promised
-                    ));
-                }
             }
             _ => wish.unknown |= !nothing_made,
         }
@@ -232,6 +230,9 @@ impl World {
     /// An answer leaves the machine, whether its client gets it or not.
     pub(crate) fn client_answered(&mut self, ticket: u64, op: Op, answer: &Answer) -> Result<(), Broken> {
         let sent = self.clients.sent.get(&ticket).ok_or("an answer to no request")?;
+        if let (Some(wish), Answer::Decided(outcome)) = (sent.wish, answer) {
+            self.clients.wishes[wish].decided(op, outcome)?;
+        }
         let shard = home_shard(&sent.command, self.plan.shards);
         match answer {
             Answer::Decided(outcome) => self.audit.answered(shard, op, &sent.command, outcome),
@@ -241,6 +242,25 @@ impl World {
 }
 
 impl Wish {
+    /// A shard answered: once an order stands under a key, no later answer to a repeat may deny it.
+    fn decided(&mut self, op: Op, outcome: &Outcome) -> Result<(), Broken> {
+        match outcome {
+            Outcome::Order(_) => {
+                let first = self.promised_at.get_or_insert(op);
+                *first = op.min(*first);
+            }
+            Outcome::Refused(Refusal::Busy | Refusal::TryAgain | Refusal::Bound(_)) => {}
+            Outcome::Refused(refusal) if self.promised_at.is_some_and(|first| first <= op) => {
+                return Err(format!(
+                    "a repeat of order {:?} was refused: {refusal:?}",
+                    self.promised
+                ));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn promise(&mut self, view: &OrderView) -> Result<(), Broken> {
         if view.lines != self.lines {
             return Err(format!("order {} has other lines than were asked for", view.id));

@@ -35,6 +35,8 @@ pub struct Thread {
     counted: u64,
     /// When the next turn is planned.
     turn_at: u64,
+    /// The thread is off its core until then.
+    stalled_until: u64,
 }
 
 impl Machine {
@@ -114,6 +116,7 @@ impl World {
             out: None,
             counted: 0,
             turn_at: u64::MAX,
+            stalled_until: 0,
         };
         self.machine = Some(Machine {
             threads: opened.nodes.into_iter().map(thread).collect(),
@@ -168,14 +171,46 @@ impl World {
             return self.client_refused_connection(ticket);
         };
         let thread = machine.thread_of(shard);
+        let stalled_until = machine.threads[thread].stalled_until;
+        if stalled_until > self.now {
+            self.queue
+                .plan(stalled_until, Event::Request(ticket, shard, command));
+            return Ok(());
+        }
         let now = self.tell_time(thread);
         self.node(thread).command(now, Ticket(ticket), shard, command);
         self.pump(thread)?;
         self.check_shard(shard)
     }
 
+    /// Takes a thread off its core for a while.
+    pub(crate) fn maybe_stall(&mut self) {
+        if self.machine.is_none() || self.calm || !self.rng.percent(self.plan.stalls) {
+            return;
+        }
+        let thread = self.rng.index(self.threads());
+        let longest = if self.rng.percent(75) { 50 } else { 250 };
+        let until = self.now + self.rng.between(2, longest) * MS;
+        self.trace(|| format!("thread {thread} stalls until {until}"));
+        self.thread(thread).stalled_until = until;
+    }
+
     pub(crate) fn live_event(&mut self, live: Live) -> Result<(), Broken> {
+        if let Live::Turn(thread) | Live::Deliver(thread, _) | Live::Written(thread) = live {
+            let until = self.thread(thread).stalled_until;
+            if until > self.now {
+                // As the host does it: first what came, in its order, then the turn.
+                let late = u64::from(matches!(live, Live::Turn(_)));
+                if late == 1 {
+                    self.thread(thread).turn_at = until + late;
+                }
+                self.queue.plan(until + late, Event::Live(self.life, live));
+                return Ok(());
+            }
+        }
         match live {
+            // An earlier turn was planned since.
+            Live::Turn(thread) if self.thread(thread).turn_at > self.now => Ok(()),
             Live::Turn(thread) => {
                 self.thread(thread).turn_at = u64::MAX;
                 let now = self.tell_time(thread);
@@ -290,7 +325,8 @@ impl World {
         let last = self.running().arrivals.entry((from, to)).or_default();
         *last = (now + delay).max(*last);
         let at = *last;
-        self.queue.plan(at, Event::Live(self.life, Live::Deliver(to, envelope)));
+        self.queue
+            .plan(at, Event::Live(self.life, Live::Deliver(to, envelope)));
     }
 
     fn output(&mut self, output: Output) -> Result<(), Broken> {

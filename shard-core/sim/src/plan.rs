@@ -48,6 +48,10 @@ pub struct Plan {
     /// In percent: messages between shards that are lost, repeated, or overtaken by later ones. Threads of one machine
     /// keep the order and lose messages only at a bound, so half of the runs have none; the protocol promises more.
     pub unruly_net: u64,
+    /// How long an order may gather holds, in ms: some runs cut it close.
+    pub gather_ms: u64,
+    /// In percent, each 60 ms: the scheduler takes a thread off its core for up to a quarter of a second.
+    pub stalls: u64,
     /// A client waits this long between two requests, from and to.
     pub think_us: (u64, u64),
     /// The planted fault.
@@ -99,6 +103,8 @@ impl Plan {
             write_us: if slow_disk { (500, 20 * MS) } else { (80, 3 * MS) },
             net_us: if slow_net { (100, 60 * MS) } else { (5, 2 * MS) },
             unruly_net: if rng.percent(50) { 0 } else { rng.between(2, 25) },
+            stalls: if rng.percent(50) { 0 } else { rng.between(5, 90) },
+            gather_ms: [10, 30, 150][rng.index(3)],
             think_us: (0, rng.between(5, 40) * MS),
             bug,
         }
@@ -107,7 +113,7 @@ impl Plan {
     /// How the nodes are opened; `threads` may change from start to start.
     pub fn open_config(&self, threads: usize, entropy: u64) -> OpenConfig {
         let limits = Limits {
-            gather_ms: 150,
+            gather_ms: self.gather_ms,
             closing_grace_ms: 300,
             payment_margin_ms: 20,
             again_ms: 20,

@@ -56,13 +56,16 @@ struct Scheduled {
     at: u64,
     /// Events of the same moment happen in the order in which they were planned.
     nth: u64,
-    event: Event,
+    /// Its place in `events`: they are large, and a heap moves what it holds.
+    event: usize,
 }
 
 /// The events to come.
 #[derive(Default)]
 pub struct Queue {
     heap: BinaryHeap<Scheduled>,
+    events: Vec<Option<Event>>,
+    free: Vec<usize>,
     planned: u64,
 }
 
@@ -70,10 +73,15 @@ impl Queue {
     /// Plans an event for the moment `at`, in microseconds.
     pub fn plan(&mut self, at: u64, event: Event) {
         self.planned += 1;
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.events.push(None);
+            self.events.len() - 1
+        });
+        self.events[place] = Some(event);
         self.heap.push(Scheduled {
             at,
             nth: self.planned,
-            event,
+            event: place,
         });
     }
 
@@ -82,7 +90,9 @@ impl Queue {
         if self.heap.peek()?.at > until {
             return None;
         }
-        self.heap.pop().map(|scheduled| (scheduled.at, scheduled.event))
+        let Scheduled { at, event, .. } = self.heap.pop()?;
+        self.free.push(event);
+        Some((at, self.events[event].take()?))
     }
 }
 

@@ -149,6 +149,7 @@ impl World {
             }
             Event::Follow => {
                 self.queue.plan(self.now + 60 * MS, Event::Follow);
+                self.maybe_stall();
                 self.follow()
             }
             Event::Live(life, live) if life == self.life => self.live_event(live),

@@ -18,12 +18,11 @@ pub(super) struct SegmentView<'s, S> {
 
 impl<'s, S: SegmentSource> SegmentView<'s, S> {
     pub(super) fn new(source: &'s mut S) -> SegmentView<'s, S> {
-        let window = AlignedBuf::with_capacity(READ_BYTES + BATCH_BYTES_MAX + BLOCK);
         SegmentView {
             source,
             segment: SegmentNumber::NONE,
             limit: 0,
-            window,
+            window: AlignedBuf::with_capacity(0),
             base: 0,
         }
     }
@@ -35,6 +34,10 @@ impl<'s, S: SegmentSource> SegmentView<'s, S> {
             .min(u64::from(SEGMENT_BYTES_MAX))
             .next_multiple_of(BLOCK as u64);
         (self.segment, self.limit, self.base) = (file.number, blocks as u32, 0);
+        let window = (blocks as usize).min(READ_BYTES + BATCH_BYTES_MAX + BLOCK);
+        if self.window.capacity() < window {
+            self.window = AlignedBuf::with_capacity(window);
+        }
         self.window.clear();
     }
 

@@ -42,7 +42,11 @@ impl World {
             })?;
         }
         for shard in 0..self.plan.shards {
-            let op = Op(self.audit.shards[usize::from(shard)].entries.len() as u64);
+            let history = &mut self.audit.shards[usize::from(shard)];
+            let op = Op(history.entries.len() as u64);
+            if std::mem::replace(&mut history.told, (self.life, op)) == (self.life, op) {
+                continue;
+            }
             let delay = self.rng.between(1, 100) * MS;
             self.plan_live(delay, Live::Applied(ShardId(shard), op));
         }
@@ -109,7 +113,7 @@ impl Audit {
         Ok(())
     }
 
-    /// Rules 4, 6, 8 and 9: what may follow what.
+    /// Rules 4, 6, 7, 8 and 9: what may follow what.
     fn note(&mut self, shard: ShardId, entry: &Entry) -> Result<(), Broken> {
         match &entry.effect {
             Effect::Placed(placed) => self.new_order(shard, placed, Standing::Stands(OrderStatus::Pending)),
@@ -152,6 +156,16 @@ impl Audit {
                 };
                 (standing == Standing::Stands(from)).then_some(Standing::Stands(OrderStatus::Confirmed))
             }),
+            Effect::Hold(hold) if self.ended_holds.contains(&(shard, hold.order, hold.attempt)) => {
+                Err(format!(
+                    "shard {shard} holds for order {} again, after its hold had ended",
+                    hold.order
+                ))
+            }
+            Effect::HoldSettled { order, attempt, .. } | Effect::Tombstone { order, attempt, .. } => {
+                self.ended_holds.insert((shard, *order, *attempt));
+                Ok(())
+            }
             Effect::StockChanged(change) => {
                 *self.changes.entry(change.key).or_default() += 1;
                 Ok(())

@@ -48,9 +48,12 @@ impl World {
     }
 
     fn new_task(&mut self) -> Task {
-        if let Some(sku) = self.clients.unopened.pop() {
-            let sku = self.clients.skus[sku].clone();
-            return task(put(&sku));
+        if let Some(nth) = self.clients.unopened.pop() {
+            let command = put(&self.clients.skus[nth]);
+            return Task {
+                opens: Some(nth),
+                ..task(command)
+            };
         }
         match self.rng.below(100) {
             0..50 => self.new_wish(),
@@ -84,13 +87,14 @@ impl World {
             }
         }
         lines.sort_by_key(|line| line.sku);
-        let buyer = Buyer([self.rng.below(12) as u8; 16]);
+        let buyer = Buyer([self.rng.below(20) as u8; 16]);
         let key = KeyHash((nth as u128).to_le_bytes());
         self.clients.wishes.push(Wish {
             key,
             buyer,
             lines,
             promised: None,
+            promised_at: None,
             unknown: false,
             charges: 0,
         });
@@ -182,6 +186,7 @@ fn task(command: Command) -> Task {
         command,
         wish: None,
         change: None,
+        opens: None,
         ticket: 0,
     }
 }
