@@ -56,7 +56,7 @@ pub fn run<F: Files>(
     let fresh = format!("{}.new", path(job.log));
     files.borrow_mut().remove(&fresh)?;
     let out = BufWriter::with_capacity(
-        256 * 1024,
+        BUFFER_BYTES,
         FileWriter {
             files: &files,
             path: fresh,
@@ -97,7 +97,7 @@ pub(crate) fn write<F: Files>(
     let fresh = format!("{}.new", path(log));
     files.borrow_mut().remove(&fresh)?;
     let out = BufWriter::with_capacity(
-        256 * 1024,
+        BUFFER_BYTES,
         FileWriter {
             files: &files,
             path: fresh,
@@ -133,7 +133,7 @@ pub(crate) fn read<F: Files>(
     };
     let files = RefCell::new(files);
     let from = BufReader::with_capacity(
-        256 * 1024,
+        BUFFER_BYTES,
         FileReader {
             files: &files,
             path: path.clone(),

@@ -85,13 +85,6 @@ impl Disk {
         self.stop_after = None;
     }
 
-    /// Flips one bit of a file's durable bytes, as a failing device does.
-    pub fn rot(&mut self, path: &str, offset: usize, bit: u8) {
-        let inode = &mut self.inodes[self.names[path]];
-        inode.durable[offset] ^= 1 << bit;
-        inode.current[offset] ^= 1 << bit;
-    }
-
     /// The bytes that would survive a loss of power now.
     pub fn durable(&self, path: &str) -> Option<&[u8]> {
         self.names

@@ -1,0 +1,41 @@
+//! The simulation as the test command runs it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tidegate_sim::{replay_command, run_seed};
+
+/// Seeds of the test command; `tidegate-sim --seeds 0..100000` runs more.
+const SEEDS: u64 = 2000;
+
+#[test]
+fn two_thousand_seeds_keep_every_rule() {
+    let next = AtomicU64::new(0);
+    let orders = AtomicU64::new(0);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= SEEDS {
+                return;
+            }
+            match run_seed(seed, None, false) {
+                Ok(figures) => orders.fetch_add(figures.orders, Ordering::Relaxed),
+                Err(broken) => panic!("seed {seed}: {broken}\nreplay it: {}", replay_command(seed)),
+            };
+        }
+    };
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(work);
+        }
+    });
+    // A simulation that does nothing breaks no rule either.
+    assert!(orders.into_inner() > SEEDS * 50);
+}
+
+#[test]
+fn a_seed_replays_exactly() {
+    let first = run_seed(7, None, false).map(|figures| format!("{figures:?}"));
+    let second = run_seed(7, None, false).map(|figures| format!("{figures:?}"));
+    assert_eq!(first, second);
+}
