@@ -6,23 +6,23 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
+use tidegate_link::Bell;
 use tidegate_link::mesh::{Mesh, Plan};
-use tidegate_link::{Bell, ShardEnd};
-use tidegate_node::{Envelope, Node, OpenConfig, Opened, open};
+use tidegate_node::{Node, OpenConfig, Opened, open, segments};
 use tidegate_shard_core::{Op, ShardConfig, ShardId};
 
 use crate::clock::Clock;
 use crate::config::HostConfig;
 use crate::disk::{self, Selected};
-use crate::keeper::{self, Keepers, Mailbox, Notice};
+use crate::keeper::{self, Job, Keepers, Mailbox, Notice, Old};
 use crate::limits;
 use crate::lock::Lock;
 use crate::os_files::OsFiles;
-use crate::port::{Event, NetPort, Request};
+use crate::port::NetPort;
 use crate::shared::Shared;
 use crate::start_error::StartError;
 use crate::stats::ThreadStats;
-use crate::thread::{Settings, ShardThread};
+use crate::thread::{Rings, Settings, ShardThread};
 
 /// Shards of a new data directory, unless configured.
 const SHARDS_DEFAULT: u16 = 64;
@@ -57,7 +57,9 @@ pub struct Host {
     bells: Vec<Arc<Bell>>,
     mailboxes: Vec<Mailbox>,
     threads: Vec<JoinHandle<()>>,
-    keepers: Vec<JoinHandle<()>>,
+    /// Dropped at the stop: the keepers end with the last of their senders.
+    keepers: Option<Keepers>,
+    keeper_threads: Vec<JoinHandle<()>>,
     _lock: Lock,
 }
 
@@ -88,7 +90,17 @@ impl Host {
         let (records, bytes) = (opened.recovered.records, opened.recovered.bytes);
         progress(Progress::Recovered { records, bytes });
         let clock = Clock::start(opened.last_time, config.allow_clock_jump).map_err(StartError::ClockJump)?;
-        serve(config, nets, lock, selected, &open_config, opened, &clock)
+        serve(
+            Starting {
+                config: &config,
+                selected,
+                open_config,
+                opened,
+                clock,
+            },
+            nets,
+            lock,
+        )
     }
 
     /// Stops: what was accepted is answered (within 10 s), the logs are synced, the threads end. The ports
@@ -105,7 +117,8 @@ impl Host {
         self.shared.stop(&self.bells);
         // A panic was reported as a failure by the thread itself.
         self.threads.drain(..).for_each(|thread| _ = thread.join());
-        self.keepers.drain(..).for_each(|thread| _ = thread.join());
+        self.keepers = None;
+        self.keeper_threads.drain(..).for_each(|thread| _ = thread.join());
     }
 
     /// The figures of each shard thread.
@@ -126,6 +139,9 @@ impl Host {
     /// The store has durably applied everything of the shard up to `op`: its log and memory may be freed.
     pub fn applied(&self, shard: ShardId, op: Op) {
         self.mailboxes[self.shared.thread_of(shard)].tell(Notice::Applied(shard, op));
+        if let Some(keepers) = &self.keepers {
+            keepers.ask(Job::Applied { shard, op });
+        }
     }
 }
 
@@ -214,25 +230,62 @@ fn random() -> io::Result<[u64; 2]> {
     Ok(bytes.map(u64::from_ne_bytes))
 }
 
-fn serve(
-    config: HostConfig,
-    nets: usize,
-    lock: Lock,
+/// What a start has made so far.
+struct Starting<'a> {
+    config: &'a HostConfig,
     selected: Selected,
-    open_config: &Arc<OpenConfig>,
+    open_config: Arc<OpenConfig>,
     opened: Opened,
-    clock: &Clock,
-) -> Result<(Host, Vec<NetPort>), StartError> {
-    let layout = opened.manifest.current();
-    let threads_of = (0..opened.manifest.shards).map(|shard| layout.thread_of(shard).unwrap_or(0) as u16);
+    clock: Clock,
+}
+
+fn serve(starting: Starting<'_>, nets: usize, lock: Lock) -> Result<(Host, Vec<NetPort>), StartError> {
+    let Starting { config, opened, .. } = &starting;
+    let manifest = opened.manifest.clone();
+    let layout = manifest.current();
+    let threads_of = (0..manifest.shards).map(|shard| layout.thread_of(shard).unwrap_or(0) as u16);
     let credits = config.credits.next_power_of_two();
+    let on_failure = config.on_failure.clone();
     let shared = Arc::new(Shared::new(
         threads_of.collect(),
         config.threads,
         credits,
-        config.on_failure.clone(),
+        on_failure,
     ));
-    let plan = Plan {
+    let mesh = Mesh::new(&plan(config, nets, credits)).map_err(io_error("making eventfds"))?;
+    let bells: Vec<_> = mesh.shards.iter().map(|end| Arc::clone(&end.bell)).collect();
+    let (mailboxes, inboxes): (Vec<_>, Vec<_>) =
+        bells.iter().map(|bell| Mailbox::new(Arc::clone(bell))).unzip();
+    let old = Old::new(opened.old_logs.clone(), manifest.clone());
+    let open_config = Arc::clone(&starting.open_config);
+    let (keepers, keeper_threads) = keeper::start(
+        &config.data_dir,
+        open_config,
+        manifest.shards,
+        mailboxes.clone(),
+        old,
+    )
+    .map_err(io_error("starting a thread"))?;
+    let mut host = Host {
+        shared,
+        bells,
+        mailboxes,
+        threads: Vec::new(),
+        keepers: Some(keepers),
+        keeper_threads,
+        _lock: lock,
+    };
+    let nets = mesh.nets.into_iter();
+    let ports = nets
+        .map(|end| NetPort::new(end, Arc::clone(&host.shared)))
+        .collect();
+    let is_ready = spawn_threads(&mut host, starting, mesh.shards, inboxes)?;
+    wait_until_ready(&host, &is_ready)?;
+    Ok((host, ports))
+}
+
+fn plan(config: &HostConfig, nets: usize, credits: usize) -> Plan {
+    Plan {
         nets,
         threads: config.threads,
         request_slots: credits,
@@ -240,55 +293,39 @@ fn serve(
         reply_slots: credits * 2,
         peer_slots: limits::PEER_SLOTS,
         shard_bells_with_fd: false,
-    };
-    let io = |doing: &str| {
-        let doing = doing.to_owned();
-        move |error| StartError::Io { doing, error }
-    };
-    let mesh: Mesh<Request, Event, Envelope> = Mesh::new(&plan).map_err(io("making eventfds"))?;
-    let bells: Vec<_> = mesh.shards.iter().map(|end| Arc::clone(&end.bell)).collect();
-    let (mailboxes, inboxes): (Vec<_>, Vec<_>) =
-        bells.iter().map(|bell| Mailbox::new(Arc::clone(bell))).unzip();
-    let (keepers, keeper_threads) = keeper::start(
-        &config.data_dir,
-        Arc::clone(open_config),
-        opened.manifest.shards,
-        mailboxes.clone(),
-    )
-    .map_err(io("starting a thread"))?;
+    }
+}
 
-    let mut host = Host {
-        shared,
-        bells,
-        mailboxes,
-        threads: Vec::new(),
-        keepers: keeper_threads,
-        _lock: lock,
+fn spawn_threads(
+    host: &mut Host,
+    starting: Starting<'_>,
+    rings: Vec<Rings>,
+    inboxes: Vec<Receiver<Notice>>,
+) -> Result<Receiver<()>, StartError> {
+    let Starting {
+        config,
+        selected,
+        opened,
+        clock,
+        ..
+    } = starting;
+    let Some(keepers) = &host.keepers else {
+        return Err(StartError::Config("the host has stopped".to_owned()));
     };
-    let ports = mesh
-        .nets
-        .into_iter()
-        .map(|end| NetPort::new(end, Arc::clone(&host.shared)))
-        .collect();
+    let layout = opened.manifest.current();
     let (ready, is_ready) = channel();
-    for ((thread, node), (rings, inbox)) in opened
-        .nodes
-        .into_iter()
-        .enumerate()
-        .zip(mesh.shards.into_iter().zip(inboxes))
-    {
+    let ends = rings.into_iter().zip(inboxes);
+    for ((thread, node), (rings, inbox)) in opened.nodes.into_iter().enumerate().zip(ends) {
+        let log = layout.logs[thread].log;
         let start = Start {
             settings: Settings {
                 thread,
-                log: layout.logs[thread].log,
+                log,
                 window_us_max: config.window_us_max,
                 spin_us: config.spin_us,
                 shed_after_ms: config.shed_after_ms,
             },
-            log_dir: config
-                .data_dir
-                .join("logs")
-                .join(layout.logs[thread].log.to_string()),
+            log_dir: config.data_dir.join(segments::log_dir(log)),
             core: config.cores.as_ref().map(|cores| cores[thread]),
             selected,
             node,
@@ -302,12 +339,15 @@ fn serve(
         let spawned = std::thread::Builder::new()
             .name(format!("tidegate-shard-{thread}"))
             .spawn(move || start.run(move || _ = ready.send(())))
-            .map_err(io("starting a thread"))?;
+            .map_err(io_error("starting a thread"))?;
         host.threads.push(spawned);
     }
-    drop((ready, keepers));
-    wait_until_ready(&host, &is_ready)?;
-    Ok((host, ports))
+    Ok(is_ready)
+}
+
+fn io_error(doing: &str) -> impl FnOnce(io::Error) -> StartError {
+    let doing = doing.to_owned();
+    move |error| StartError::Io { doing, error }
 }
 
 /// Every thread says once that its shards' start is durable, or ends.
@@ -330,7 +370,7 @@ struct Start {
     core: Option<usize>,
     selected: Selected,
     node: Node,
-    rings: ShardEnd<Request, Event, Envelope>,
+    rings: Rings,
     inbox: Receiver<Notice>,
     clock: Clock,
     keepers: Keepers,

@@ -9,8 +9,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use tidegate_link::Bell;
-use tidegate_log::{LogId, NewSegment, SegmentNumber, ShardMark};
+use tidegate_log::{LogId, Manifest, NewSegment, SegmentNumber, ShardMark};
 use tidegate_node::checkpoint::{self, CheckpointJob};
+use tidegate_node::open::OldLogs;
 use tidegate_node::{OpenConfig, segments};
 use tidegate_shard_core::{Op, ShardId};
 
@@ -34,6 +35,11 @@ pub(crate) enum Job {
     Checkpoint {
         thread: usize,
         job: CheckpointJob,
+    },
+    /// The store has applied the shard up to this op: logs of earlier layouts may go.
+    Applied {
+        shard: ShardId,
+        op: Op,
     },
 }
 
@@ -66,6 +72,42 @@ impl Mailbox {
         // A thread that ended needs nothing any more.
         if self.notices.send(notice).is_ok() {
             self.bell.ring_urgent();
+        }
+    }
+}
+
+/// Logs of earlier layouts of threads, and the manifest that names them.
+pub(crate) struct Old {
+    pub(crate) logs: OldLogs,
+    pub(crate) manifest: Manifest,
+    /// What the store has applied, by shard.
+    applied: Vec<u64>,
+}
+
+impl Old {
+    pub(crate) fn new(logs: OldLogs, manifest: Manifest) -> Old {
+        let applied = vec![0; usize::from(manifest.shards)];
+        Old {
+            logs,
+            manifest,
+            applied,
+        }
+    }
+
+    fn applied(&mut self, files: &mut OsFiles, shard: ShardId, op: Op) {
+        let Some(mark) = self.applied.get_mut(usize::from(shard.0)) else {
+            return;
+        };
+        *mark = op.0.max(*mark);
+        if self.logs.is_empty() {
+            return;
+        }
+        let applied = &self.applied;
+        let removed = self
+            .logs
+            .remove_applied(files, &mut self.manifest, |shard| applied[usize::from(shard)]);
+        if let Err(error) = removed {
+            eprintln!("tidegate: removing logs that are applied: {error}; they are kept");
         }
     }
 }
@@ -109,6 +151,7 @@ pub(crate) fn start(
     config: Arc<OpenConfig>,
     shards: u16,
     mailboxes: Vec<Mailbox>,
+    old: Old,
 ) -> io::Result<(Keepers, Vec<std::thread::JoinHandle<()>>)> {
     let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name.to_owned()).spawn(work)
@@ -119,7 +162,7 @@ pub(crate) fn start(
     let boxes = mailboxes.clone();
     let keep = spawn(
         "tidegate-segments",
-        Box::new(move || keep_segments(&dir, &segment_jobs, &boxes)),
+        Box::new(move || keep_segments(&dir, &segment_jobs, &boxes, old)),
     )?;
     let dir = PathBuf::from(data_dir);
     let take = spawn(
@@ -135,7 +178,7 @@ pub(crate) fn start(
     ))
 }
 
-fn keep_segments(data_dir: &Path, jobs: &Receiver<Job>, mailboxes: &[Mailbox]) {
+fn keep_segments(data_dir: &Path, jobs: &Receiver<Job>, mailboxes: &[Mailbox], mut old: Old) {
     let mut files = OsFiles::new(data_dir);
     // Segments that found no room; the jobs behind them may free some.
     let mut waiting: Vec<(usize, LogId, NewSegment)> = Vec::new();
@@ -152,6 +195,7 @@ fn keep_segments(data_dir: &Path, jobs: &Receiver<Job>, mailboxes: &[Mailbox]) {
                     eprintln!("tidegate: freeing a segment: {error}; its room is lost until the next start");
                 }
             }
+            Ok(Job::Applied { shard, op }) => old.applied(&mut files, shard, op),
             Ok(Job::Checkpoint { .. }) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }

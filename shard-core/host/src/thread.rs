@@ -72,7 +72,8 @@ const TURNS_KEPT: usize = 64;
 /// How often the slow figures are brought up to date.
 const FIGURES_EVERY_NS: u64 = 50_000_000;
 
-type Rings = ShardEnd<Request, Event, Envelope>;
+/// Its ends of the mesh.
+pub(crate) type Rings = ShardEnd<Request, Event, Envelope>;
 
 /// The reading ends.
 struct Inbound {
@@ -175,6 +176,7 @@ impl ShardThread {
     /// One turn; false when there was nothing to do, and nothing is to be written now.
     fn one_turn(&mut self) -> bool {
         let begin = monotonic_ns();
+        let disk_before = self.stats.disk_wait_ns.get();
         self.turn += 1;
         let now = self.clock.now();
         self.read_inbox(now);
@@ -193,7 +195,10 @@ impl ShardThread {
         let wrote = (seal == Seal::Now || stopping || self.node.is_full()) && self.commit(decided);
         self.bring_up_figures(decided);
         self.stats.turns.add(1);
-        self.stats.busy_ns.add(monotonic_ns() - begin);
+        let disk_ns = self.stats.disk_wait_ns.get() - disk_before;
+        self.stats
+            .busy_ns
+            .add((monotonic_ns() - begin).saturating_sub(disk_ns));
         wrote || requests + messages > 0
     }
 
@@ -405,6 +410,10 @@ impl ShardThread {
     /// Nothing to do in this turn: show what was let out, then doze through the window, or sleep.
     fn rest(&mut self) {
         self.out.publish();
+        let timeout = self.sleep_for();
+        if timeout.is_zero() {
+            return;
+        }
         let now_ns = monotonic_ns();
         let pending = self.node.appender().pending_bytes();
         match self.window.should_seal(now_ns, pending, false, true) {
@@ -417,16 +426,12 @@ impl ShardThread {
                     .bell
                     .wait(Some(Duration::from_nanos(until.saturating_sub(now_ns))));
             }
-            Seal::Now | Seal::No => self.sleep(now_ns),
+            Seal::Now | Seal::No => self.sleep(now_ns, timeout),
         }
     }
 
-    fn sleep(&mut self, now_ns: u64) {
+    fn sleep(&mut self, now_ns: u64, timeout: Duration) {
         if self.mark_if_idle(now_ns) || self.spin(now_ns) {
-            return;
-        }
-        let timeout = self.sleep_for();
-        if timeout.is_zero() {
             return;
         }
         self.inbound.bell.prepare_sleep();

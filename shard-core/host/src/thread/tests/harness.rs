@@ -376,6 +376,7 @@ fn keep(files: &mut RecordedFiles, jobs: &mpsc::Receiver<Job>, mailboxes: &[Mail
                 segments::prepare(files, log, &segment).unwrap();
                 mailboxes[thread].tell(Notice::SegmentReady(segment.number));
             }
+            Job::Applied { .. } => {}
             Job::Free { log, segment } => segments::free(files, log, segment).unwrap(),
             Job::Checkpoint { thread, job } => {
                 let config = open_config(THREADS, 0);
