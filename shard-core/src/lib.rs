@@ -26,6 +26,7 @@ mod pay;
 mod place;
 pub mod shard;
 mod sku;
+mod skus;
 mod snapshot;
 mod stock;
 mod wire;

@@ -20,7 +20,7 @@ use crate::hold::Holds;
 use crate::ids::{Millis, Op, OrderId, ShardId, SkuName};
 use crate::orders::Orders;
 use crate::outcome::StockView;
-use crate::sku::Skus;
+use crate::skus::Skus;
 use foldhash::fast::FixedState;
 use std::collections::VecDeque;
 

@@ -7,7 +7,8 @@ use crate::ids::{Millis, SkuName, shard_of};
 use crate::limits::{HOLD_MS_DEFAULT, HOLD_MS_MAX, TEXT_BYTES_MAX};
 use crate::outcome::{Bound, Outcome, Refusal, StockView};
 use crate::shard::{Decision, Shard};
-use crate::sku::{Recount, SkuRow};
+use crate::sku::SkuRow;
+use crate::skus::Recount;
 
 impl Shard {
     pub(crate) fn read_sku(&self, sku: &SkuName) -> Decision {
