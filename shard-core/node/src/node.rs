@@ -292,10 +292,16 @@ impl Node {
             .deferred
             .front()
             .is_some_and(|first| first.gate <= self.progress.durable);
-        if deferred || !self.local.is_empty() {
+        if deferred {
             return Some(Millis(0));
         }
-        let at = self.earliest.min(self.rows_at);
+        // A full log lets no timer or message be handled; the seal that makes room is followed by a turn.
+        let due = match self.appender.is_full() {
+            true => Millis(u64::MAX),
+            false if !self.local.is_empty() => Millis(0),
+            false => self.earliest,
+        };
+        let at = due.min(self.rows_at);
         (at < Millis(u64::MAX)).then_some(at)
     }
 

@@ -37,6 +37,12 @@ pub struct Plan {
     pub steps: Vec<(u64, i64)>,
     /// When the disk is full, and for how long.
     pub full: Option<(u64, u64)>,
+    /// Bytes of a segment.
+    pub segment_bytes: u32,
+    /// Bytes of a batch past which a node decides no more.
+    pub batch_bytes_max: usize,
+    /// Closed segments that make a checkpoint due.
+    pub checkpoint_segments: u32,
     /// In percent: how many starts stop again before they serve.
     pub start_stops: u64,
     /// In percent: answers that are lost on their way to the client.
@@ -98,6 +104,9 @@ impl Plan {
             full: rng
                 .percent(15)
                 .then(|| (rng.below(until), rng.between(20, 400) * MS)),
+            segment_bytes: tidegate_log::limits::SEGMENT_BYTES_MIN * [1, 2, 4][rng.index(3)],
+            batch_bytes_max: [8 * 1024, 64 * 1024][rng.index(2)],
+            checkpoint_segments: rng.between(1, 3) as u32,
             start_stops: 25,
             lost_answers: rng.below(10),
             write_us: if slow_disk { (500, 20 * MS) } else { (80, 3 * MS) },
@@ -128,14 +137,15 @@ impl Plan {
             expiry_grace_ms: GRACE_MS,
             digest_every: 16,
             applied_every: 8,
-            checkpoint_segments: 1,
+            checkpoint_segments: self.checkpoint_segments,
             ..NodeConfig::new(tidegate_log::LogId(0), self.shards)
         };
         let mut config = OpenConfig {
             entropy,
             shard,
             node,
-            segment_bytes: tidegate_log::limits::SEGMENT_BYTES_MIN,
+            segment_bytes: self.segment_bytes,
+            batch_bytes_max: self.batch_bytes_max,
             ..OpenConfig::new(self.shards, threads)
         };
         if let Some(bug) = self.bug {
