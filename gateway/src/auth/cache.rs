@@ -113,3 +113,63 @@ impl TokenCache {
         (key.0 as usize & (sets - 1)) * WAYS
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    #[test]
+    fn more_tokens_than_it_remembers_stay_within_its_memory_and_keep_the_recent_ones() {
+        let mut cache = TokenCache::new(64);
+        let identity = |n: u64| Identity {
+            buyer: [0; 16],
+            subject: n.to_string().into(),
+            operator: false,
+            exp: NOW + 10,
+        };
+        for n in 0..10_000_u64 {
+            let key = cache.key(&n.to_be_bytes());
+            assert_eq!(cache.find(key, NOW), None);
+            cache.insert(key, identity(n), NOW);
+            let slot = cache.find(key, NOW).expect("the newest is remembered");
+            assert_eq!(*cache.identity(slot).subject, *n.to_string());
+        }
+        let kept = (0..10_000_u64)
+            .filter(|n| cache.find(cache.key(&n.to_be_bytes()), NOW).is_some())
+            .count();
+        assert_eq!(kept, 64);
+    }
+
+    #[test]
+    #[ignore = "a measurement: run with --release --ignored --nocapture"]
+    fn how_long_a_remembered_token_takes() {
+        let mut cache = TokenCache::new(131_072);
+        let tokens: Vec<Vec<u8>> = (0..100_000_u64)
+            .map(|n| format!("{n:0>300}").into_bytes())
+            .collect();
+        for (n, token) in tokens.iter().enumerate() {
+            let identity = Identity {
+                buyer: [0; 16],
+                subject: n.to_string().into(),
+                operator: false,
+                exp: NOW + 10,
+            };
+            let key = cache.key(token);
+            cache.insert(key, identity, NOW);
+        }
+        for (what, used) in [("one token", 1), ("100,000 tokens", 100_000)] {
+            let began = std::time::Instant::now();
+            let mut found = 0;
+            for n in 0..1_000_000 {
+                let key = cache.key(&tokens[n * 7919 % used]);
+                found += usize::from(cache.find(key, NOW).is_some());
+            }
+            println!(
+                "{what}: {} ns, {found} found",
+                began.elapsed().as_nanos() / 1_000_000
+            );
+        }
+    }
+}

@@ -15,6 +15,9 @@ mod line;
 
 use line::Line;
 
+#[cfg(test)]
+mod tests;
+
 /// Walks every log, and says what each holds.
 pub(super) fn verify(data: &Path) -> Result<(), String> {
     let mut chains = Chains::lenient();
