@@ -2,15 +2,15 @@
 
 use crate::digest::{RowHash, RowSum};
 use crate::ids::Buyer;
+use crate::index::Index;
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 use std::hash::BuildHasher;
 
-/// The counts of one SKU or one group. A row is 20 bytes.
+/// The counts of one SKU or one group. A row is 20 bytes, and 19 in the index; rows lie in no particular order.
 #[derive(Debug, Default)]
 pub(crate) struct BuyerCounts {
-    rows: HashTable<(Buyer, u32)>,
+    rows: Vec<(Buyer, u32)>,
+    index: Index,
     /// Tells the counts of different SKUs and groups apart in the digest.
     tag: u64,
     pub(crate) sum: RowSum,
@@ -28,52 +28,63 @@ impl BuyerCounts {
         self.rows.len()
     }
 
+    fn slot(&self, seed: &FixedState, buyer: &Buyer) -> Option<u32> {
+        self.index
+            .find(hash(seed, buyer), |slot| self.rows[slot as usize].0 == *buyer)
+    }
+
     pub(crate) fn units(&self, seed: &FixedState, buyer: &Buyer) -> Option<u32> {
-        self.rows
-            .find(hash(seed, buyer), |row| row.0 == *buyer)
-            .map(|row| row.1)
+        self.slot(seed, buyer).map(|slot| self.rows[slot as usize].1)
     }
 
     /// Adds units; says whether the buyer is new here.
     pub(crate) fn add(&mut self, seed: &FixedState, buyer: &Buyer, units: u32) -> bool {
-        match self
-            .rows
-            .entry(hash(seed, buyer), |row| row.0 == *buyer, |row| hash(seed, &row.0))
-        {
-            Entry::Occupied(mut row) => {
-                let row = row.get_mut();
-                self.sum.sub(row_hash(self.tag, row));
-                row.1 = row.1.saturating_add(units);
-                self.sum.add(row_hash(self.tag, row));
-                false
-            }
-            Entry::Vacant(place) => {
-                self.sum.add(row_hash(self.tag, &(*buyer, units)));
-                place.insert((*buyer, units));
-                true
-            }
+        if let Some(slot) = self.slot(seed, buyer) {
+            let row = &mut self.rows[slot as usize];
+            self.sum.sub(row_hash(self.tag, row));
+            row.1 = row.1.saturating_add(units);
+            self.sum.add(row_hash(self.tag, row));
+            return false;
         }
+        let slot = u32::try_from(self.rows.len()).expect("bounded by limits");
+        self.rows.push((*buyer, units));
+        self.index.insert(hash(seed, buyer), slot);
+        self.sum.add(row_hash(self.tag, &(*buyer, units)));
+        true
     }
 
     /// Takes units away; says whether the buyer is gone with them. Units that were never counted (the limit came
     /// after the order had been forgotten) are none.
     pub(crate) fn sub(&mut self, seed: &FixedState, buyer: &Buyer, units: u32) -> bool {
-        let Ok(mut row) = self.rows.find_entry(hash(seed, buyer), |row| row.0 == *buyer) else {
+        let Some(slot) = self.slot(seed, buyer) else {
             return false;
         };
-        self.sum.sub(row_hash(self.tag, row.get()));
-        if row.get().1 <= units {
-            row.remove();
-            return true;
+        let row = &mut self.rows[slot as usize];
+        self.sum.sub(row_hash(self.tag, row));
+        if row.1 > units {
+            row.1 -= units;
+            self.sum.add(row_hash(self.tag, row));
+            return false;
         }
-        row.get_mut().1 -= units;
-        self.sum.add(row_hash(self.tag, row.get()));
-        false
+        self.remove(seed, slot);
+        true
+    }
+
+    /// The last row takes the place of the one that goes.
+    fn remove(&mut self, seed: &FixedState, slot: u32) {
+        let last = self.rows.len() as u32 - 1;
+        self.index.remove(hash(seed, &self.rows[slot as usize].0), slot);
+        if slot != last {
+            let moved = hash(seed, &self.rows[last as usize].0);
+            self.index.remove(moved, last);
+            self.index.insert(moved, slot);
+        }
+        self.rows.swap_remove(slot as usize);
     }
 
     /// All rows, by buyer.
     pub(crate) fn sorted(&self) -> Vec<(Buyer, u32)> {
-        let mut rows: Vec<(Buyer, u32)> = self.rows.iter().copied().collect();
+        let mut rows = self.rows.clone();
         rows.sort_unstable();
         rows
     }

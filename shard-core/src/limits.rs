@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | orders with their keys, one line | 4,000,000 | 120 + 19\* (key) + 16\* (id) + 16\* (deadline) | 680 MB |
 //! | the same, with a charge or lines on other shards | of these | about 250 more | |
-//! | buyers counted for limits | 4,000,000 | 44 | 180 MB |
+//! | buyers counted for limits | 4,000,000 | 20\* + 19\* | 160 MB |
 //! | holds and tombstones | 1,000,000 | about 200 | 200 MB |
 //! | SKUs | 100,000 | about 260 and the name | 50 MB |
 //! | stock changes | 65,536 | 100 | 7 MB |
