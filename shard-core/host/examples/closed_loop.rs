@@ -1,8 +1,10 @@
 //! What an order costs between a net thread and the disk, without any network: one port keeps so many orders
 //! in flight and sends the next as each is answered.
 //!
-//! `cargo run --release -p tidegate-host --example closed_loop -- IN_FLIGHT WINDOW_US SECONDS [THREADS] [LINES]`
-//! All threads of the process share core 0. CPU is the process' user and system time.
+//! `cargo run --release -p tidegate-host --example closed_loop -- IN_FLIGHT WINDOW_US SECONDS [WORK_US] [THREADS] [LINES]`
+//! All threads of the process share core 0. CPU is user and system time, of the port's thread and of the rest.
+//! WORK_US of CPU are burnt for each order by the port's thread, in turns of at most 16 orders, as a net thread
+//! would that speaks TLS and HTTP.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +17,9 @@ use tidegate_shard_core::{
 };
 
 const SKUS: u64 = 1000;
+
+/// Orders that the port's thread handles before it shows them to the shard thread.
+const TURN: u64 = 16;
 
 fn sku(n: u64) -> SkuName {
     SkuName::parse(format!("SKU-{}", n % SKUS).as_bytes()).expect("a name")
@@ -79,8 +84,8 @@ fn main() {
         .filter_map(|arg| arg.parse().ok())
         .collect();
     let arg = |at: usize, default| args.get(at).copied().unwrap_or(default);
-    let (in_flight, window_us, seconds, threads, lines) =
-        (arg(0, 64), arg(1, 600), arg(2, 2), arg(3, 1), arg(4, 1));
+    let (in_flight, window_us, seconds) = (arg(0, 64), arg(1, 600), arg(2, 2));
+    let (work_us, threads, lines) = (arg(3, 0), arg(4, 1), arg(5, 1));
     let mut cores = rustix::thread::CpuSet::new();
     cores.set(0);
     rustix::thread::sched_setaffinity(None, &cores).expect("core 0 is there");
@@ -95,12 +100,21 @@ fn main() {
     let (host, mut ports) = Host::start(config, 1, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
     let port = &mut ports[0];
     fill_catalogue(port);
-    run(port, in_flight, lines, Duration::from_millis(300), 0);
+    run(port, in_flight, lines, work_us, Duration::from_millis(300), 0);
     let before: Vec<Figures> = host.stats().iter().map(|stats| Figures::of(stats)).collect();
-    let cpu = process_cpu();
+    let (cpu, own) = (process_cpu(), thread_cpu());
     let begin = Instant::now();
-    let done = run(port, in_flight, lines, Duration::from_secs(seconds), 1 << 40);
-    let (elapsed, cpu) = (begin.elapsed().as_secs_f64(), (process_cpu() - cpu).as_secs_f64());
+    let done = run(
+        port,
+        in_flight,
+        lines,
+        work_us,
+        Duration::from_secs(seconds),
+        1 << 40,
+    );
+    let own = (thread_cpu() - own).as_secs_f64();
+    let cpu = (process_cpu() - cpu).as_secs_f64() - own;
+    let elapsed = begin.elapsed().as_secs_f64();
     let stats = host.stats();
     let figures = stats
         .iter()
@@ -109,9 +123,10 @@ fn main() {
     let figures = figures.fold(Figures::default(), |sum, one| sum.plus(&one));
     let per = |n: u64| n as f64 / done.orders as f64;
     println!(
-        "in flight {in_flight}, window {window_us} us: {:.0} orders/s, {:.2} us CPU an order, {:.1} orders a batch, \
+        "in flight {in_flight}, window {window_us} us: {:.0} orders/s, {:.2} + {:.2} us CPU an order (port + rest), {:.1} orders a batch, \
          p50 {} us, p99 {} us; sync p50 {} us, decide p50 {} ns",
         done.orders as f64 / elapsed,
+        own * 1e6 / done.orders as f64,
         cpu * 1e6 / done.orders as f64,
         done.orders as f64 / figures.batches as f64,
         done.p50_us,
@@ -143,7 +158,7 @@ struct Done {
     p99_us: u64,
 }
 
-fn run(port: &mut NetPort, in_flight: u64, lines: u64, time: Duration, first: u64) -> Done {
+fn run(port: &mut NetPort, in_flight: u64, lines: u64, work_us: u64, time: Duration, first: u64) -> Done {
     let user = Arc::from("user-1");
     let mut done = Done::default();
     let latency = Histogram::new();
@@ -159,11 +174,16 @@ fn run(port: &mut NetPort, in_flight: u64, lines: u64, time: Duration, first: u6
         let mut any = false;
         let now = monotonic_ns();
         let on = begin.elapsed() < time;
-        while let Some(event) = port.try_recv() {
+        let mut events = 0;
+        while events < TURN
+            && let Some(event) = port.try_recv()
+        {
+            any = true;
             let Event::Reply { ticket, answer, .. } = event else {
                 continue;
             };
-            any = true;
+            events += 1;
+            burn(work_us);
             match answer {
                 Answer::Decided(Outcome::Order(_)) => done.orders += 1,
                 _ => done.refused += 1,
@@ -225,6 +245,18 @@ impl Figures {
             turns: self.turns + other.turns,
         }
     }
+}
+
+fn burn(work_us: u64) {
+    let until = thread_cpu() + Duration::from_micros(work_us);
+    while work_us > 0 && thread_cpu() < until {
+        std::hint::spin_loop();
+    }
+}
+
+fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 fn process_cpu() -> Duration {
