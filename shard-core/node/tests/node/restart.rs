@@ -1,0 +1,191 @@
+//! What a start finds, and what may be thrown away before it.
+
+use crate::common::*;
+use tidegate_node::{OpenError, checkpoint, open, segments};
+use tidegate_shard_core::{Command, Op, ShardId};
+
+/// Places orders until every thread has closed a few segments.
+fn fill(files: &mut Memory, opened: &mut tidegate_node::Opened, from: u64, count: u64) {
+    for key in from..from + count {
+        send(
+            opened,
+            key,
+            NOW,
+            place(key, &[["A0", "B0", "C0", "D0"][key as usize % 4]]),
+        );
+        settle(files, opened, NOW);
+    }
+}
+
+fn open_shop(files: &mut Memory, threads: usize) -> tidegate_node::Opened {
+    let mut opened = start(files, &config(4, threads));
+    for (ticket, name) in ["A0", "B0", "C0", "D0"].into_iter().enumerate() {
+        send(&mut opened, ticket as u64, NOW, put(name, 100_000));
+    }
+    settle(files, &mut opened, NOW);
+    opened
+}
+
+fn ops(opened: &tidegate_node::Opened) -> Vec<(u16, u64, u64)> {
+    let shards = opened.nodes.iter().flat_map(|node| node.shards());
+    let mut ops: Vec<_> = shards
+        .map(|shard| (shard.id().0, shard.op().0, shard.digest()))
+        .collect();
+    ops.sort_unstable();
+    ops
+}
+
+#[test]
+fn a_start_finds_every_shard_as_it_was() {
+    let mut files = Memory::default();
+    let mut opened = open_shop(&mut files, 3);
+    fill(&mut files, &mut opened, 100, 40);
+    let before = ops(&opened);
+    drop(opened);
+    let opened = open(&mut files, &config(4, 3), &mut |_| {}).expect("it opens");
+    assert_eq!(ops(&opened), before);
+}
+
+#[test]
+fn another_number_of_threads_takes_the_shards_over() {
+    let mut files = Memory::default();
+    let mut opened = open_shop(&mut files, 3);
+    fill(&mut files, &mut opened, 100, 20);
+    let before = ops(&opened);
+    drop(opened);
+    for threads in [1, 4, 2] {
+        let opened = open(&mut files, &config(4, threads), &mut |_| {}).expect("it opens");
+        assert_eq!(opened.nodes.len(), threads);
+        assert_eq!(ops(&opened), before);
+    }
+}
+
+#[test]
+fn old_logs_go_once_the_store_has_applied_them() {
+    let mut files = Memory::default();
+    let mut opened = open_shop(&mut files, 2);
+    fill(&mut files, &mut opened, 100, 10);
+    drop(opened);
+    let mut opened = start(&mut files, &config(4, 3));
+    assert!(opened.old_logs.bytes() > 0);
+    let mut manifest = opened.manifest.clone();
+    opened
+        .old_logs
+        .remove_applied(&mut files, &mut manifest, |shard| u64::from(shard))
+        .expect("memory");
+    assert_eq!(manifest.layouts.len(), 2, "the store is behind");
+    opened
+        .old_logs
+        .remove_applied(&mut files, &mut manifest, |_| u64::MAX)
+        .expect("memory");
+    assert_eq!(manifest.layouts.len(), 1);
+    assert!(opened.old_logs.is_empty());
+    let before = ops(&opened);
+    drop(opened);
+    assert_eq!(
+        ops(&open(&mut files, &config(4, 3), &mut |_| {}).expect("it opens")),
+        before
+    );
+}
+
+#[test]
+fn a_segment_goes_only_when_it_is_applied_and_checkpointed() {
+    let mut files = Memory::default();
+    let mut opened = open_shop(&mut files, 1);
+    fill(&mut files, &mut opened, 100, 60);
+    let everything = |opened: &mut tidegate_node::Opened| {
+        for shard in 0..4 {
+            let op = opened.nodes[0].shard(ShardId(shard)).expect("here").op();
+            opened.nodes[0].applied(NOW, ShardId(shard), op);
+        }
+    };
+    let job = opened.nodes[0].checkpoint_due().expect("segments were closed");
+    assert_eq!(opened.nodes[0].pop_freed(), None, "neither");
+    everything(&mut opened);
+    assert_eq!(opened.nodes[0].pop_freed(), None, "no checkpoint");
+    let shard_config = |shard| config(4, 1).shard_config(shard, 4);
+    let marks = checkpoint::run(&mut files, &job, &shard_config).expect("it is made");
+    opened.nodes[0].checkpointed(&marks);
+    let log = opened.manifest.current().logs[0].log;
+    let mut freed = 0;
+    while let Some(segment) = opened.nodes[0].pop_freed() {
+        segments::free(&mut files, log, segment).expect("memory");
+        freed += 1;
+    }
+    assert!(freed > 0);
+    sync(&mut files, &mut opened, 0);
+    let before = ops(&opened);
+    drop(opened);
+    assert_eq!(
+        ops(&open(&mut files, &config(4, 1), &mut |_| {}).expect("it opens")),
+        before
+    );
+}
+
+#[test]
+fn an_applied_mark_beyond_the_shard_is_ignored() {
+    let mut files = Memory::default();
+    let mut opened = open_shop(&mut files, 1);
+    opened.nodes[0].applied(NOW, ShardId(0), Op(1_000_000));
+    assert_eq!(opened.nodes[0].applied_upto(ShardId(0)), Some(Op(0)));
+}
+
+#[test]
+fn a_damaged_record_that_was_acknowledged_stops_the_start_with_file_and_offset() {
+    let mut files = Memory::default();
+    let mut opened = open_shop(&mut files, 1);
+    fill(&mut files, &mut opened, 100, 5);
+    drop(opened);
+    let (_, segment) = files
+        .files
+        .iter_mut()
+        .find(|(path, _)| path.ends_with("0000000001.seg"))
+        .expect("a segment");
+    segment[4096 + 60] ^= 1;
+    let error = open(&mut files, &config(4, 1), &mut |_| {})
+        .err()
+        .expect("it does not open");
+    assert!(matches!(error, OpenError::Log(_)));
+    let text = error.to_string();
+    assert!(
+        text.contains("0000000001.seg") && text.contains("offset"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_directory_of_another_store_or_without_its_manifest_is_refused() {
+    let mut files = Memory::default();
+    drop(open_shop(&mut files, 1));
+    let other = tidegate_node::OpenConfig {
+        store: "mysql".to_owned(),
+        ..config(4, 1)
+    };
+    assert!(matches!(
+        open(&mut files, &other, &mut |_| {}),
+        Err(OpenError::OtherStore { .. })
+    ));
+    files.files.remove("MANIFEST");
+    assert!(matches!(
+        open(&mut files, &config(4, 1), &mut |_| {}),
+        Err(OpenError::NoManifest)
+    ));
+}
+
+#[test]
+fn an_unknown_shard_is_not_here() {
+    let mut files = Memory::default();
+    let mut opened = open_shop(&mut files, 1);
+    opened.nodes[0].command(
+        NOW,
+        tidegate_node::Ticket(9),
+        ShardId(99),
+        Command::ReadStock { sku: sku("A0") },
+    );
+    let answers = answers(&mut opened.nodes[0]);
+    let (_, answer) = answers.last().expect("answered");
+    assert_eq!(
+        *answer,
+        tidegate_node::Answer::Unavailable(tidegate_node::Unavailable::NotHere)
+    );
+}
