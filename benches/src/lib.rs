@@ -16,4 +16,5 @@ pub mod report;
 pub mod run;
 pub mod sample;
 pub mod server;
+pub mod shop;
 pub mod verdict;

@@ -195,7 +195,8 @@ fn sample(report: &Value, expect: u16, measured: &Measured) -> Result<Sample, St
     };
     let answers = number(&report["answers"], "answers")?;
     let seconds = number(&report["seconds"], "seconds")?;
-    let lost = number(&report["lost"], "lost")?;
+    // Sends that found no free connection were never made: an overload that the generator could not offer.
+    let lost = number(&report["lost"], "lost")? + report["skipped"].as_f64().unwrap_or(0.0);
     if answers < 1.0 || seconds <= 0.0 {
         return Err("the load generator got no answer".into());
     }
