@@ -42,7 +42,8 @@ pub fn create_dirs<F: Files>(files: &mut F, logs: impl Iterator<Item = LogId>) -
 }
 
 /// Prepares the segment that an appender asked for: durable under its name when this returns, its blocks allocated and
-/// written, so that a sync of a batch needs no metadata. `StorageFull`: there is no room; try again later.
+/// written, so that a sync of a batch needs no metadata. `StorageFull`: there is no room; try again later. Not to be
+/// called by two threads at once: all logs share the spare files.
 pub fn prepare<F: Files>(files: &mut F, log: LogId, segment: &NewSegment) -> io::Result<()> {
     let bytes = u64::from(segment.bytes);
     let target = path(log, segment.number);
@@ -90,6 +91,9 @@ fn take_spare<F: Files>(files: &mut F, bytes: u64) -> io::Result<Option<String>>
             files.remove(&path)?;
         } else if files.len(&path)? == bytes {
             return Ok(Some(path));
+        } else {
+            // Segments have another size now.
+            files.remove(&path)?;
         }
     }
     Ok(None)

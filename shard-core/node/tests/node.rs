@@ -2,6 +2,8 @@
 
 #[path = "node/common.rs"]
 mod common;
+#[path = "node/cost.rs"]
+mod cost;
 #[path = "node/gating.rs"]
 mod gating;
 #[path = "node/restart.rs"]

@@ -71,7 +71,7 @@ fn old_logs_go_once_the_store_has_applied_them() {
     let mut manifest = opened.manifest.clone();
     opened
         .old_logs
-        .remove_applied(&mut files, &mut manifest, |shard| u64::from(shard))
+        .remove_applied(&mut files, &mut manifest, u64::from)
         .expect("memory");
     assert_eq!(manifest.layouts.len(), 2, "the store is behind");
     opened
