@@ -6,12 +6,10 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::time::Duration;
 
 use tidegate_link::ShardEnd;
 use tidegate_log::{LogId, Seal, Window, WindowConfig};
-use tidegate_node::{Envelope, Node, Output, Ticket};
-use tidegate_shard_core::Millis;
+use tidegate_node::{Envelope, Node, Output};
 
 use crate::clock::{Clock, monotonic_ns};
 use crate::disk::DiskWriter;
@@ -23,9 +21,12 @@ use crate::shared::Shared;
 use crate::slots::{Slot, Slots};
 use crate::stats::ThreadStats;
 
+mod intake;
 mod outbound;
+mod rest;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use outbound::Outbound;
 
@@ -193,6 +194,10 @@ impl ShardThread {
         let seal = self.window.should_seal(decided, pending, false, input_empty);
         let stopping = !self.shared.is_serving();
         let wrote = (seal == Seal::Now || stopping || self.node.is_full()) && self.commit(decided);
+        if !wrote {
+            // Answers that depend on nothing new, as "sold out", do not wait for the next batch.
+            self.out.publish();
+        }
         self.bring_up_figures(decided);
         self.stats.turns.add(1);
         let disk_ns = self.stats.disk_wait_ns.get() - disk_before;
@@ -200,114 +205,6 @@ impl ShardThread {
             .busy_ns
             .add((monotonic_ns() - begin).saturating_sub(disk_ns));
         wrote || requests + messages > 0
-    }
-
-    fn read_inbox(&mut self, now: Millis) {
-        loop {
-            match self.inbox.try_recv() {
-                Ok(Notice::SegmentReady(number)) => {
-                    if !std::mem::replace(&mut self.has_room, true) {
-                        eprintln!("tidegate: log {}: there is room again", self.settings.log);
-                    }
-                    self.node.segment_ready(number);
-                }
-                Ok(Notice::NoRoom) if !self.started => {
-                    let dir = format!("logs/{}", self.settings.log);
-                    self.fail(format!(
-                        "the disk is full: no room for a segment in {dir}; make room, then start again"
-                    ));
-                }
-                Ok(Notice::NoRoom) => {
-                    if std::mem::replace(&mut self.has_room, false) {
-                        eprintln!(
-                            "tidegate: log {}: the disk is full; orders are refused until there is room",
-                            self.settings.log
-                        );
-                    }
-                    self.node.no_room();
-                }
-                Ok(Notice::Broken(text)) => self.fail(text),
-                Ok(Notice::Checkpointed(marks)) => self.node.checkpointed(&marks),
-                Ok(Notice::CheckpointFailed) => self.node.checkpoint_failed(),
-                Ok(Notice::Applied(shard, op)) => self.node.applied(now, shard, op),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
-            }
-        }
-    }
-
-    fn drain_nets(&mut self, now_ns: u64, now: Millis) -> usize {
-        let shed_ns = u64::from(self.settings.shed_after_ms) * 1_000_000;
-        let (node, slots, out, stats) = (&mut self.node, &mut self.slots, &mut self.out, &self.stats);
-        let turn = self.turn;
-        let mut requests = 0;
-        for (net, ring) in self.inbound.nets.iter_mut().enumerate() {
-            if node.is_full() {
-                break;
-            }
-            requests += ring.drain(limits::DRAIN_MAX, |request| {
-                let queued = now_ns.saturating_sub(request.at_ns);
-                stats.ring_wait.record(queued);
-                let queued_ns = u32::try_from(queued).unwrap_or(u32::MAX);
-                if shed_ns > 0 && queued > shed_ns {
-                    stats.shed.add(1);
-                    let times = StageTimes {
-                        queued_ns,
-                        ..StageTimes::default()
-                    };
-                    return out.reply(
-                        net,
-                        Event::Reply {
-                            ticket: request.ticket,
-                            answer: Answer::Shed,
-                            times,
-                        },
-                    );
-                }
-                let slot = Slot {
-                    net: net as u32,
-                    queued_ns,
-                    ticket: request.ticket,
-                    turn_ns: now_ns,
-                    turn,
-                };
-                let ticket = Ticket(slots.take(slot));
-                node.command(now, ticket, request.shard, request.command);
-            });
-        }
-        requests
-    }
-
-    fn drain_peers(&mut self, now: Millis) -> usize {
-        let node = &mut self.node;
-        let rings = self.inbound.peers.iter_mut().flatten();
-        rings
-            .map(|ring| ring.drain(limits::DRAIN_MAX, |envelope| node.receive(now, &envelope)))
-            .sum()
-    }
-
-    fn note_turn(&mut self, begin: u64, decided: u64, requests: usize) {
-        if requests > 0 {
-            let each = (decided - begin) / requests as u64;
-            self.stats.decide.record_n(each, requests as u64);
-            self.stats.requests.add(requests as u64);
-        }
-        self.note_appended(begin);
-    }
-
-    /// Tells the window and the breaker's figure what was appended.
-    fn note_appended(&mut self, at_ns: u64) {
-        let last = self.node.appender().last().0;
-        let records = last - self.appended;
-        if records == 0 {
-            return;
-        }
-        self.appended = last;
-        self.window
-            .on_append(at_ns, u32::try_from(records).unwrap_or(u32::MAX));
-        self.stats.ops.add(records);
-        if self.stats.oldest_unsynced_ns.get() == 0 {
-            self.stats.oldest_unsynced_ns.set(at_ns);
-        }
     }
 
     /// Seals a batch, writes it, and lets out what waited for it. False when there is nothing to write, or no
@@ -381,105 +278,6 @@ impl ShardThread {
         }
         self.out.send_messages(&mut self.node);
         self.out.send_late_rows();
-    }
-
-    fn ask_for_segment(&mut self) {
-        while let Some(segment) = self.node.need_segment() {
-            let (thread, log) = (self.settings.thread, self.settings.log);
-            self.keepers.ask(Job::Prepare { thread, log, segment });
-        }
-    }
-
-    fn bring_up_figures(&mut self, now_ns: u64) {
-        if now_ns < self.figures_at_ns {
-            return;
-        }
-        self.figures_at_ns = now_ns + FIGURES_EVERY_NS;
-        self.stats.open_orders.set(self.node.open_orders());
-        self.stats.owed_bytes.set(self.node.owed_bytes());
-        self.stats.dropped_messages.set(self.node.dropped_messages());
-        let (thread, log) = (self.settings.thread, self.settings.log);
-        if let Some(job) = self.node.checkpoint_due() {
-            self.keepers.ask(Job::Checkpoint { thread, job });
-        }
-        while let Some(segment) = self.node.pop_freed() {
-            self.keepers.ask(Job::Free { log, segment });
-        }
-    }
-
-    /// Nothing to do in this turn: show what was let out, then doze through the window, or sleep.
-    fn rest(&mut self) {
-        self.out.publish();
-        let timeout = self.sleep_for();
-        if timeout.is_zero() {
-            return;
-        }
-        let now_ns = monotonic_ns();
-        let pending = self.node.appender().pending_bytes();
-        match self.window.should_seal(now_ns, pending, false, true) {
-            // A segment is missing, or a moment ago there was still input; the keeper rings.
-            Seal::Now if !self.node.appender().waits_for_segment() => {}
-            Seal::At(until) => {
-                self.stats.windows.add(1);
-                self.inbound.bell.prepare_doze();
-                self.inbound
-                    .bell
-                    .wait(Some(Duration::from_nanos(until.saturating_sub(now_ns))));
-            }
-            Seal::Now | Seal::No => self.sleep(now_ns, timeout),
-        }
-    }
-
-    fn sleep(&mut self, now_ns: u64, timeout: Duration) {
-        if self.mark_if_idle(now_ns) || self.spin(now_ns) {
-            return;
-        }
-        self.inbound.bell.prepare_sleep();
-        if self.inbound.is_empty() {
-            self.stats.sleeps.add(1);
-            self.inbound.bell.wait(Some(timeout));
-        } else {
-            self.inbound.bell.woke();
-        }
-    }
-
-    /// Until the node's next timer, at most [`limits::IDLE_MS_MAX`].
-    fn sleep_for(&mut self) -> Duration {
-        let hurried = self.out.is_stuck() || !self.shared.is_serving();
-        let longest = if hurried { 1 } else { limits::IDLE_MS_MAX };
-        let now = self.clock.now();
-        let ms = self
-            .node
-            .next_wake()
-            .map_or(longest, |at| at.0.saturating_sub(now.0).min(longest));
-        Duration::from_millis(ms)
-    }
-
-    /// Looks at the rings for the configured time before sleeping; true when something came.
-    fn spin(&mut self, now_ns: u64) -> bool {
-        let until = now_ns + u64::from(self.settings.spin_us) * 1000;
-        while self.settings.spin_us > 0 && monotonic_ns() < until {
-            if !self.inbound.is_empty() {
-                return true;
-            }
-            std::hint::spin_loop();
-        }
-        false
-    }
-
-    /// An idle log says how far it is durable, so that damage to its last batch cannot pass for a cut write.
-    fn mark_if_idle(&mut self, now_ns: u64) -> bool {
-        if now_ns.saturating_sub(self.last_batch_ns) < limits::MARK_AFTER_NS {
-            return false;
-        }
-        self.last_batch_ns = now_ns;
-        match self.node.seal_mark() {
-            Some(batch) => {
-                self.write(batch, now_ns);
-                true
-            }
-            None => false,
-        }
     }
 
     fn may_end(&mut self) -> bool {

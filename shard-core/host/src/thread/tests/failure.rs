@@ -5,8 +5,16 @@ use std::time::Duration;
 
 use tidegate_node::Unavailable;
 
-use super::harness::{PATIENCE, Recorder, World, place};
-use crate::port::Answer;
+use tidegate_shard_core::{Command, Outcome};
+
+use super::harness::{PATIENCE, Recorder, World, place, sku};
+use crate::port::{Answer, Event, Request};
+
+fn unknown(number: u64) -> Command {
+    Command::ReadSku {
+        sku: sku(1000 + number),
+    }
+}
 
 #[test]
 fn a_failed_write_acknowledges_nothing_and_ends_the_host() {
@@ -84,4 +92,31 @@ fn the_breaker_sees_since_when_a_write_hangs() {
     std::thread::sleep(Duration::from_millis(20));
     assert_eq!(since(&world), Some(0));
     world.stop();
+}
+
+#[test]
+fn refusals_that_depend_on_nothing_new_need_no_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::start(dir.path(), &Recorder::default(), 1);
+    world.fill_catalogue();
+    let batches = |world: &World| world.stats().iter().map(|stats| stats.batches.get()).sum::<u64>();
+    let before = batches(&world);
+    for number in 0..100 {
+        world.send(number, unknown(number));
+    }
+    for _ in 0..100 {
+        let answer = world.answer(PATIENCE);
+        assert!(
+            matches!(answer, Some((_, Answer::Decided(Outcome::Refused(_))))),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(batches(&world), before);
+    world.stop();
+}
+
+#[test]
+fn what_crosses_the_rings_stays_small() {
+    assert!(size_of::<Request>() <= 256, "{}", size_of::<Request>());
+    assert!(size_of::<Event>() <= 256, "{}", size_of::<Event>());
 }

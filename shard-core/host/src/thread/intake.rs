@@ -1,0 +1,116 @@
+//! What comes in: notices, requests and messages, and the figures about them.
+
+use tidegate_node::Ticket;
+use tidegate_shard_core::Millis;
+
+use super::*;
+
+impl ShardThread {
+    pub(super) fn read_inbox(&mut self, now: Millis) {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(Notice::SegmentReady(number)) => {
+                    if !std::mem::replace(&mut self.has_room, true) {
+                        eprintln!("tidegate: log {}: there is room again", self.settings.log);
+                    }
+                    self.node.segment_ready(number);
+                }
+                Ok(Notice::NoRoom) if !self.started => {
+                    let dir = format!("logs/{}", self.settings.log);
+                    self.fail(format!(
+                        "the disk is full: no room for a segment in {dir}; make room, then start again"
+                    ));
+                }
+                Ok(Notice::NoRoom) => {
+                    if std::mem::replace(&mut self.has_room, false) {
+                        eprintln!(
+                            "tidegate: log {}: the disk is full; orders are refused until there is room",
+                            self.settings.log
+                        );
+                    }
+                    self.node.no_room();
+                }
+                Ok(Notice::Broken(text)) => self.fail(text),
+                Ok(Notice::Checkpointed(marks)) => self.node.checkpointed(&marks),
+                Ok(Notice::CheckpointFailed) => self.node.checkpoint_failed(),
+                Ok(Notice::Applied(shard, op)) => self.node.applied(now, shard, op),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    pub(super) fn drain_nets(&mut self, now_ns: u64, now: Millis) -> usize {
+        let shed_ns = u64::from(self.settings.shed_after_ms) * 1_000_000;
+        let (node, slots, out, stats) = (&mut self.node, &mut self.slots, &mut self.out, &self.stats);
+        let turn = self.turn;
+        let mut requests = 0;
+        for (net, ring) in self.inbound.nets.iter_mut().enumerate() {
+            if node.is_full() {
+                break;
+            }
+            requests += ring.drain(limits::DRAIN_MAX, |request| {
+                let queued = now_ns.saturating_sub(request.at_ns);
+                stats.ring_wait.record(queued);
+                let queued_ns = u32::try_from(queued).unwrap_or(u32::MAX);
+                if shed_ns > 0 && queued > shed_ns {
+                    stats.shed.add(1);
+                    let times = StageTimes {
+                        queued_ns,
+                        ..StageTimes::default()
+                    };
+                    return out.reply(
+                        net,
+                        Event::Reply {
+                            ticket: request.ticket,
+                            answer: Answer::Shed,
+                            times,
+                        },
+                    );
+                }
+                let slot = Slot {
+                    net: net as u32,
+                    queued_ns,
+                    ticket: request.ticket,
+                    turn_ns: now_ns,
+                    turn,
+                };
+                let ticket = Ticket(slots.take(slot));
+                node.command(now, ticket, request.shard, request.command);
+            });
+        }
+        requests
+    }
+
+    pub(super) fn drain_peers(&mut self, now: Millis) -> usize {
+        let node = &mut self.node;
+        let rings = self.inbound.peers.iter_mut().flatten();
+        rings
+            .map(|ring| ring.drain(limits::DRAIN_MAX, |envelope| node.receive(now, &envelope)))
+            .sum()
+    }
+
+    pub(super) fn note_turn(&mut self, begin: u64, decided: u64, requests: usize) {
+        if requests > 0 {
+            let each = (decided - begin) / requests as u64;
+            self.stats.decide.record_n(each, requests as u64);
+            self.stats.requests.add(requests as u64);
+        }
+        self.note_appended(begin);
+    }
+
+    /// Tells the window and the breaker's figure what was appended.
+    pub(super) fn note_appended(&mut self, at_ns: u64) {
+        let last = self.node.appender().last().0;
+        let records = last - self.appended;
+        if records == 0 {
+            return;
+        }
+        self.appended = last;
+        self.window
+            .on_append(at_ns, u32::try_from(records).unwrap_or(u32::MAX));
+        self.stats.ops.add(records);
+        if self.stats.oldest_unsynced_ns.get() == 0 {
+            self.stats.oldest_unsynced_ns.set(at_ns);
+        }
+    }
+}

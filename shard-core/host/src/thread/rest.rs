@@ -1,0 +1,81 @@
+//! What a thread does when a turn found nothing: doze through the commit window, or sleep.
+
+use std::time::Duration;
+
+use super::*;
+
+impl ShardThread {
+    /// Nothing to do in this turn: doze through the window, or sleep.
+    pub(super) fn rest(&mut self) {
+        let timeout = self.sleep_for();
+        if timeout.is_zero() {
+            return;
+        }
+        let now_ns = monotonic_ns();
+        let pending = self.node.appender().pending_bytes();
+        match self.window.should_seal(now_ns, pending, false, true) {
+            // A segment is missing, or a moment ago there was still input; the keeper rings.
+            Seal::Now if !self.node.appender().waits_for_segment() => {}
+            Seal::At(until) => {
+                self.stats.windows.add(1);
+                self.inbound.bell.prepare_doze();
+                self.inbound
+                    .bell
+                    .wait(Some(Duration::from_nanos(until.saturating_sub(now_ns))));
+            }
+            Seal::Now | Seal::No => self.sleep(now_ns, timeout),
+        }
+    }
+
+    fn sleep(&mut self, now_ns: u64, timeout: Duration) {
+        if self.mark_if_idle(now_ns) || self.spin(now_ns) {
+            return;
+        }
+        self.inbound.bell.prepare_sleep();
+        if self.inbound.is_empty() {
+            self.stats.sleeps.add(1);
+            self.inbound.bell.wait(Some(timeout));
+        } else {
+            self.inbound.bell.woke();
+        }
+    }
+
+    /// Until the node's next timer, at most [`limits::IDLE_MS_MAX`].
+    fn sleep_for(&mut self) -> Duration {
+        let hurried = self.out.is_stuck() || !self.shared.is_serving();
+        let longest = if hurried { 1 } else { limits::IDLE_MS_MAX };
+        let now = self.clock.now();
+        let ms = self
+            .node
+            .next_wake()
+            .map_or(longest, |at| at.0.saturating_sub(now.0).min(longest));
+        Duration::from_millis(ms)
+    }
+
+    /// Looks at the rings for the configured time before sleeping; true when something came.
+    fn spin(&mut self, now_ns: u64) -> bool {
+        let until = now_ns + u64::from(self.settings.spin_us) * 1000;
+        while self.settings.spin_us > 0 && monotonic_ns() < until {
+            if !self.inbound.is_empty() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        false
+    }
+
+    /// An idle log says how far it is durable, so that damage to its last batch cannot pass for a cut write.
+    fn mark_if_idle(&mut self, now_ns: u64) -> bool {
+        if now_ns.saturating_sub(self.last_batch_ns) < limits::MARK_AFTER_NS {
+            return false;
+        }
+        self.last_batch_ns = now_ns;
+        match self.node.seal_mark() {
+            Some(batch) => {
+                self.write(batch, now_ns);
+                true
+            }
+            None => false,
+        }
+    }
+}
