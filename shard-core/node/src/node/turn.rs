@@ -130,7 +130,9 @@ impl Node {
 
     /// Every row of a shard, for those who have none yet.
     pub(super) fn emit_all_stock(&mut self, at: usize) {
-        let home = &self.homes[at];
+        let home = &mut self.homes[at];
+        // Recovery changed them all; the rows below say so.
+        home.shard.changed_skus().for_each(drop);
         for view in home.shard.skus() {
             self.outputs
                 .push(self.progress, home.last, Output::Stock(row(&view)));
