@@ -51,11 +51,20 @@ impl OrderRows {
         match &entry.effect {
             Effect::Placed(placed) => self.insert(placed, entry.at, Some(OrderStatus::Pending)),
             Effect::Gathering(gathering) => self.insert(&gathering.placed, entry.at, None),
-            Effect::Aborted { order, attempt: FIRST_ATTEMPT, .. } => {
+            Effect::Aborted {
+                order,
+                attempt: FIRST_ATTEMPT,
+                ..
+            } => {
                 // A first attempt that failed never became an order.
                 self.rows.remove(order);
             }
-            Effect::Committed { order, total, currency, .. } => {
+            Effect::Committed {
+                order,
+                total,
+                currency,
+                ..
+            } => {
                 let (total, currency) = (*total, *currency);
                 self.change(*order, entry.at, |row| {
                     row.total = total;
@@ -64,7 +73,11 @@ impl OrderRows {
                 });
             }
             Effect::Ended { order, ending } => self.end(*order, entry.at, *ending),
-            Effect::ChargeClosed { order, ends: Some(ending), .. } => self.end(*order, entry.at, *ending),
+            Effect::ChargeClosed {
+                order,
+                ends: Some(ending),
+                ..
+            } => self.end(*order, entry.at, *ending),
             Effect::Confirmed { order, charge, .. } => self.change(*order, entry.at, |row| {
                 row.status = Some(OrderStatus::Confirmed);
                 row.charge = Some(*charge);
@@ -120,7 +133,6 @@ impl OrderRows {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +140,10 @@ mod tests {
     use tidegate_shard_core::{BodyHash, Buyer, KeyHash, Line, ShardId, SkuName};
 
     fn placed(order: OrderId) -> Placed {
-        let line = Line { sku: SkuName::parse(b"SKU-1").unwrap(), qty: 2 };
+        let line = Line {
+            sku: SkuName::parse(b"SKU-1").unwrap(),
+            qty: 2,
+        };
         Placed {
             order,
             buyer: Buyer([1; 16]),
@@ -154,10 +169,17 @@ mod tests {
     fn a_paid_order_is_one_confirmed_row() {
         let order = OrderId::new(Millis(1_764_000_000_000), ShardId(3), 0);
         let charge = ChargeId::parse(b"ch_1").unwrap();
-        let confirmed = Effect::Confirmed { order, charge, held_again: false };
+        let confirmed = Effect::Confirmed {
+            order,
+            charge,
+            held_again: false,
+        };
         let rows = fold(vec![Effect::Placed(placed(order)), confirmed]);
         let row = rows.get(order).unwrap();
-        assert_eq!((row.status, row.charge), (Some(OrderStatus::Confirmed), Some(charge)));
+        assert_eq!(
+            (row.status, row.charge),
+            (Some(OrderStatus::Confirmed), Some(charge))
+        );
         assert_eq!((row.placed_at, row.changed_at), (Millis(1), Millis(2)));
         assert_eq!(rows.iter().count(), 1);
     }
@@ -170,17 +192,36 @@ mod tests {
             shards: [ShardId(3)].into_iter().collect(),
             prepare_deadline: Millis(9),
         }));
-        let aborted = Effect::Aborted { order, attempt: FIRST_ATTEMPT, reason: AbortReason::Refused };
+        let aborted = Effect::Aborted {
+            order,
+            attempt: FIRST_ATTEMPT,
+            reason: AbortReason::Refused,
+        };
         assert_eq!(fold(vec![gathering.clone(), aborted]).iter().count(), 0);
-        let committed = Effect::Committed { order, attempt: FIRST_ATTEMPT, total: 5000, currency: *b"EUR", hold_ms: 1 };
+        let committed = Effect::Committed {
+            order,
+            attempt: FIRST_ATTEMPT,
+            total: 5000,
+            currency: *b"EUR",
+            hold_ms: 1,
+        };
         let rows = fold(vec![gathering, committed]);
-        assert_eq!(rows.get(order).map(|row| (row.total, row.status)), Some((5000, Some(OrderStatus::Pending))));
+        assert_eq!(
+            rows.get(order).map(|row| (row.total, row.status)),
+            Some((5000, Some(OrderStatus::Pending)))
+        );
     }
 
     #[test]
     fn an_order_that_ended_keeps_its_row_with_the_word_for_how() {
         let order = OrderId::new(Millis(1_764_000_000_000), ShardId(3), 0);
-        let rows = fold(vec![Effect::Placed(placed(order)), Effect::Ended { order, ending: Ending::Expired }]);
+        let rows = fold(vec![
+            Effect::Placed(placed(order)),
+            Effect::Ended {
+                order,
+                ending: Ending::Expired,
+            },
+        ]);
         assert_eq!(rows.get(order).unwrap().status, Some(OrderStatus::Expired));
     }
 }

@@ -13,22 +13,29 @@ const TIME: Duration = Duration::from_secs(30);
 /// Requests under way at once, far below the rings' credits.
 const AT_ONCE: usize = 256;
 
-/// Puts every SKU and waits until all of them are durable.
+/// Puts every SKU and waits until all of them are durable. Setting a SKU is idempotent: a catalogue whose filling was
+/// interrupted is simply put again.
 ///
 /// # Errors
 /// A shard refused one, or did not answer in time.
 pub fn put(port: &mut NetPort, skus: &[SampleSku]) -> Result<(), String> {
     let until = Instant::now() + TIME;
-    let mut rest = skus.iter();
+    let mut rest: Vec<usize> = (0..skus.len()).rev().collect();
     let mut waiting = 0;
     loop {
         while waiting < AT_ONCE
-            && let Some(sku) = rest.next()
+            && let Some(index) = rest.pop()
         {
-            let command = command(sku)?;
+            let command = command(&skus[index])?;
             let shard = home_shard(&command, port.shards());
-            let request = Request { ticket: 0, at_ns: clock::now_ns(), shard, command };
-            port.try_send(request).map_err(|_| "the shards take no requests")?;
+            let request = Request {
+                ticket: index as u64,
+                at_ns: clock::now_ns(),
+                shard,
+                command,
+            };
+            port.try_send(request)
+                .map_err(|_| "the shards take no requests")?;
             waiting += 1;
         }
         if waiting == 0 {
@@ -36,10 +43,12 @@ pub fn put(port: &mut NetPort, skus: &[SampleSku]) -> Result<(), String> {
         }
         port.ring_bells();
         while let Some(event) = port.try_recv() {
-            if let Event::Reply { answer, .. } = event {
+            if let Event::Reply { ticket, answer, .. } = event {
                 waiting -= 1;
                 match answer {
                     Answer::Decided(Outcome::Sku(_)) => {}
+                    // A busy machine: it waited too long, or the shard was not ready. Nothing was done, so once more.
+                    Answer::Shed | Answer::Unavailable(_) => rest.push(ticket as usize),
                     other => return Err(format!("a shard did not take the sample catalogue: {other:?}")),
                 }
             }

@@ -118,7 +118,11 @@ mod tests {
         for code in Code::ALL {
             let row = format!(
                 "| {} | `{}` | {} | {} | {} |",
-                code.status(), code.word(), code.reserved().word(), code.title(), code.retry()
+                code.status(),
+                code.word(),
+                code.reserved().word(),
+                code.title(),
+                code.retry()
             );
             assert!(page.contains(&row), "docs/CODES.md lacks this row:\n{row}");
         }

@@ -199,7 +199,7 @@ fn explain(place: &str, text: &str, error: &toml::de::Error) -> ConfigError {
             .lines()
             .chain(text.lines().nth(line - 1))
             .filter_map(section_of)
-            .last();
+            .next_back();
         place = format!("{place}:{line}");
         if let Some(section) = section {
             problem = format!("in [{section}]: {problem}");

@@ -42,6 +42,11 @@ pub fn prepare(config: &Config) -> Result<Made, String> {
         .create(data)
         .map_err(|error| at(data, error))?;
     let mut made = Made::default();
+    if is_fresh(data) && !is_catalogue_due(data) {
+        let mark = catalogue_mark(data);
+        write_new(&mark, "the sample catalogue is not filled yet\n", 0o600)
+            .map_err(|error| at(&mark, error))?;
+    }
     if config.tls.own_certificate {
         made.certificate = make_certificate(&own_certificate_files(data), config.server.listen.ip())?;
     }
@@ -58,6 +63,26 @@ pub fn prepare(config: &Config) -> Result<Made, String> {
 /// Whether `data` has never been served: the catalogue is to be filled.
 pub fn is_fresh(data: &Path) -> bool {
     !data.join("MANIFEST").exists()
+}
+
+/// Says on disk that the catalogue is due, until [`catalogue_done`]: a first start that is killed half-way is finished
+/// by the next one.
+fn catalogue_mark(data: &Path) -> PathBuf {
+    data.join("catalogue.due")
+}
+
+/// Whether the catalogue is to be filled: by a first start, or because the first start did not live to do it.
+pub fn is_catalogue_due(data: &Path) -> bool {
+    catalogue_mark(data).exists()
+}
+
+/// The catalogue is in the log.
+///
+/// # Errors
+/// A sentence: the mark cannot be removed.
+pub fn catalogue_done(data: &Path) -> Result<(), String> {
+    let mark = catalogue_mark(data);
+    fs::remove_file(&mark).map_err(|error| format!("{}: {error}", mark.display()))
 }
 
 /// Self-signed, for localhost, 127.0.0.1, ::1 and the address it listens on. For a look around on one machine; a shop brings its own.

@@ -83,20 +83,26 @@ impl Net {
         let config = Arc::clone(&self.config);
         let shared = Arc::clone(&self.shared);
         let handshake_limit = self.limit_handshakes.clone();
-        std::thread::Builder::new().name(format!("net-{index}")).spawn(move || {
-            if let Some(core) = core {
-                pin(core);
-            }
-            // Made here: a worker is of one thread.
-            let edge = edge_parts.edge(&config, port, stats);
-            let parts =
-                WorkerParts { edge, config: conn_config(&config, &certificates), handshake_limit, shared };
-            let worker = Worker::new(parts);
-            match shell {
-                Shell::Uring => uring::Shell::new(worker, listener)?.run(),
-                Shell::Monoio(driver) => tasks::run(driver, worker, listener),
-            }
-        })
+        std::thread::Builder::new()
+            .name(format!("net-{index}"))
+            .spawn(move || {
+                if let Some(core) = core {
+                    pin(core);
+                }
+                // Made here: a worker is of one thread.
+                let edge = edge_parts.edge(&config, port, stats);
+                let parts = WorkerParts {
+                    edge,
+                    config: conn_config(&config, &certificates),
+                    handshake_limit,
+                    shared,
+                };
+                let worker = Worker::new(parts);
+                match shell {
+                    Shell::Uring => uring::Shell::new(worker, listener)?.run(),
+                    Shell::Monoio(driver) => tasks::run(driver, worker, listener),
+                }
+            })
     }
 
     fn edge_parts(&self) -> EdgeParts {
@@ -162,7 +168,10 @@ impl Shell {
         match uring::probe() {
             Ok(()) => Ok((Shell::Uring, None)),
             Err(why) if io == Io::Uring => Err(format!("server.io = \"uring\", but {why}")),
-            Err(why) => Ok((Shell::Monoio(tasks::Driver::Epoll), Some(format!("{why}; going on with epoll")))),
+            Err(why) => Ok((
+                Shell::Monoio(tasks::Driver::Epoll),
+                Some(format!("{why}; going on with epoll")),
+            )),
         }
     }
 }
@@ -215,7 +224,11 @@ pub fn listen(address: SocketAddr) -> io::Result<OwnedFd> {
 }
 
 fn bind(address: SocketAddr) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
     let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     sockopt::set_socket_reuseport(&socket, true)?;

@@ -14,8 +14,20 @@ use crate::worker::{Shared, clock};
 
 /// Buckets of durations, nanoseconds: from 50 us, as an order in a calm shop takes a few hundred.
 const DURATION_BOUNDS_NS: [u64; 14] = [
-    50_000, 100_000, 200_000, 300_000, 500_000, 750_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000, 25_000_000,
-    50_000_000, 250_000_000, 1_000_000_000,
+    50_000,
+    100_000,
+    200_000,
+    300_000,
+    500_000,
+    750_000,
+    1_000_000,
+    2_000_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    250_000_000,
+    1_000_000_000,
 ];
 /// Buckets of sizes of batches, entries.
 const BATCH_BOUNDS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 250, 1000];
@@ -74,8 +86,10 @@ impl MetricsSource for Observer {
             ("verified", sum(|net| net.tokens_verified.get())),
         ];
         snapshot.shards = self.shards.iter().map(|shard| self.shard(shard)).collect();
-        snapshot.reload_failures =
-            vec![("certificates", self.certificates.failures()), ("keys", self.keys.failures())];
+        snapshot.reload_failures = vec![
+            ("certificates", self.certificates.failures()),
+            ("keys", self.keys.failures()),
+        ];
         snapshot
     }
 
@@ -86,7 +100,11 @@ impl MetricsSource for Observer {
         if self.shared.drain.load(Ordering::Relaxed) {
             return Err("draining");
         }
-        if self.serving.load(Ordering::Acquire) { Ok(()) } else { Err("starting") }
+        if self.serving.load(Ordering::Acquire) {
+            Ok(())
+        } else {
+            Err("starting")
+        }
     }
 
     fn drain(&self) {
@@ -103,7 +121,9 @@ impl Observer {
         };
         for net in &self.nets {
             net.refusals().for_each(|(code, count)| add(code.word(), count));
-            net.conn_refusals.each().for_each(|(word, count)| add(word, count));
+            net.conn_refusals
+                .each()
+                .for_each(|(word, count)| add(word, count));
             add("connection_refused", net.accept_refused.get());
             add("late_reply", net.late_replies.get());
         }
@@ -118,14 +138,13 @@ impl Observer {
             open_orders: stats.open_orders.get(),
             syncs: stats.batches.get(),
             batch_entries: buckets(&stats.batch_ops.snapshot(), &BATCH_BOUNDS),
-            // Sum and count only: padding makes nearly every batch 4 or 8 KiB.
-            batch_bytes: HistogramSnapshot {
-                bounds: Vec::new(),
-                counts: vec![stats.batches.get()],
-                sum: stats.batch_bytes.get(),
-            },
+            batch_bytes: stats.batch_bytes.get(),
+            shed: stats.shed.get(),
+            messages: stats.messages.get(),
+            messages_dropped: stats.dropped_messages.get(),
             backlog_bytes: stats.owed_bytes.get(),
             busy_ns: stats.busy_ns.get(),
+            disk_wait_ns: stats.disk_wait_ns.get(),
             breaker_open: waiting_since != 0 && clock::now_ns().saturating_sub(waiting_since) > self.stall_ns,
         }
     }
@@ -133,7 +152,10 @@ impl Observer {
 
 fn add_answers(rows: &mut Vec<HttpCount>, net: &NetStats) {
     for (route, status, count) in net.answers() {
-        match rows.iter_mut().find(|row| row.route == route && row.status == status) {
+        match rows
+            .iter_mut()
+            .find(|row| row.route == route && row.status == status)
+        {
             Some(row) => row.count += count,
             None => rows.push(HttpCount { route, status, count }),
         }
@@ -145,9 +167,17 @@ fn buckets(snapshot: &LinkSnapshot, bounds: &[u64]) -> HistogramSnapshot {
     let cumulative = snapshot.cumulative(bounds);
     let mut counts: Vec<u64> = Vec::with_capacity(bounds.len() + 1);
     let mut below = 0;
-    for upto in cumulative.into_iter().take(bounds.len()).chain([snapshot.count()]) {
+    for upto in cumulative
+        .into_iter()
+        .take(bounds.len())
+        .chain([snapshot.count()])
+    {
         counts.push(upto - below);
         below = upto;
     }
-    HistogramSnapshot { bounds: bounds.to_vec(), counts, sum: snapshot.sum }
+    HistogramSnapshot {
+        bounds: bounds.to_vec(),
+        counts,
+        sum: snapshot.sum,
+    }
 }

@@ -41,8 +41,9 @@ pub fn run(config: Config) -> Result<i32, String> {
     let listeners = bind_all(config.server.listen, layout.nets)?;
     let (host, mut ports) = start_host(&config, &layout)?;
     let mut control = ports.pop().ok_or("the host gave too few ports")?;
-    if fresh {
+    if first_start::is_catalogue_due(&config.server.data) {
         catalogue::put(&mut control, &first_start::sample_catalogue())?;
+        first_start::catalogue_done(&config.server.data)?;
     }
     drop(control);
 
@@ -61,14 +62,22 @@ pub fn run(config: Config) -> Result<i32, String> {
         certificates: Arc::clone(&certificates),
         stall_ns: config.overload.stall.as_nanos() as u64,
     });
-    let admin = admin::start(config.server.admin, Admin {
-        source: observer,
-        effective: config.effective.clone(),
-        certificates: Some(certificates),
-        keys: Some(keys),
-        reload: config.tls.reload,
-    })
-    .map_err(|e| format!("the admin address {}: {e}; choose another with --admin", config.server.admin))?;
+    let admin = admin::start(
+        config.server.admin,
+        Admin {
+            source: observer,
+            effective: config.effective.clone(),
+            certificates: Some(certificates),
+            keys: Some(keys),
+            reload: config.tls.reload,
+        },
+    )
+    .map_err(|e| {
+        format!(
+            "the admin address {}: {e}; choose another with --admin",
+            config.server.admin
+        )
+    })?;
     let threads = spawn_nets(&net, &layout, ports, listeners, net_stats, shell)?;
     serving.store(true, Ordering::Release);
     let banner = first_start::banner(&Banner {
@@ -77,7 +86,10 @@ pub fn run(config: Config) -> Result<i32, String> {
         data: &config.server.data,
         made,
         catalogue: fresh,
-        own_certificate: config.tls.own_certificate.then(|| own_certificate_files(&config.server.data).cert),
+        own_certificate: config
+            .tls
+            .own_certificate
+            .then(|| own_certificate_files(&config.server.data).cert),
         program: std::env::current_exe().unwrap_or_else(|_| "tidegate".into()),
     });
     print!("{banner}");
@@ -100,7 +112,8 @@ fn load_keys(config: &Config) -> Result<SharedKeys, String> {
 
 /// One socket a net thread. The first finds the port, if 0 was asked for.
 fn bind_all(address: SocketAddr, nets: usize) -> Result<Vec<OwnedFd>, String> {
-    let bind = |address| net::listen(address).map_err(|e| format!("{address}: {e}; choose another with --listen"));
+    let bind =
+        |address| net::listen(address).map_err(|e| format!("{address}: {e}; choose another with --listen"));
     let first = bind(address)?;
     let address = net::local_address(&first).map_err(|e| e.to_string())?;
     let mut listeners = vec![first];
@@ -112,12 +125,23 @@ fn bind_all(address: SocketAddr, nets: usize) -> Result<Vec<OwnedFd>, String> {
 
 fn start_host(config: &Config, layout: &Layout) -> Result<(Host, Vec<NetPort>), String> {
     let began = Instant::now();
-    let result = shards::start(config, layout.shards, layout.shard_cores.clone(), layout.nets, &mut |progress| match progress {
-        Progress::Line(line) => tracing::info!("{line}"),
-        Progress::Recovered { records, bytes } => {
-            tracing::info!(records, bytes, seconds = began.elapsed().as_secs_f32(), "recovering");
-        }
-    });
+    let result = shards::start(
+        config,
+        layout.shards,
+        layout.shard_cores.clone(),
+        layout.nets,
+        &mut |progress| match progress {
+            Progress::Line(line) => tracing::info!("{line}"),
+            Progress::Recovered { records, bytes } => {
+                tracing::info!(
+                    records,
+                    bytes,
+                    seconds = began.elapsed().as_secs_f32(),
+                    "recovering"
+                );
+            }
+        },
+    );
     result.map_err(|error| error.to_string())
 }
 
@@ -132,7 +156,8 @@ fn spawn_nets(
     let each = ports.into_iter().zip(listeners).zip(stats).enumerate();
     each.map(|(index, ((port, listener), stats))| {
         let core = layout.net_cores.get(index).copied();
-        net.spawn(index, core, port, listener, stats, shell).map_err(|e| format!("net thread {index}: {e}"))
+        net.spawn(index, core, port, listener, stats, shell)
+            .map_err(|e| format!("net thread {index}: {e}"))
     })
     .collect()
 }
@@ -143,7 +168,8 @@ fn wait(net: &Net, host: &Host, failed: &AtomicBool) {
     let Ok(runtime) = runtime else { return };
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
             return;
         };
         loop {
@@ -170,7 +196,9 @@ fn end(threads: Vec<JoinHandle<io::Result<()>>>, host: Host, net: &Net) -> Resul
         match thread.join() {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "a net thread failed"),
-            Err(_) => return Err("a net thread panicked; the log holds every order that was answered".into()),
+            Err(_) => {
+                return Err("a net thread panicked; the log holds every order that was answered".into());
+            }
         }
     }
     debug_assert_eq!(net.shared.connections.load(Ordering::Relaxed), 0);

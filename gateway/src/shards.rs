@@ -34,7 +34,9 @@ pub fn start(
     host.shed_after_ms = u32::try_from(config.overload.shed_after.as_millis()).unwrap_or(u32::MAX);
     host.stock_every_ms = STOCK_EVERY_MS;
     host.credits = config.overload.inflight_per_thread;
-    host.on_failure = Some(Arc::new(|failure| tracing::error!(thread = failure.thread, "{}", failure.text)));
+    host.on_failure = Some(Arc::new(|failure| {
+        tracing::error!(thread = failure.thread, "{}", failure.text)
+    }));
     Host::start(host, nets + 1, progress)
 }
 
@@ -61,6 +63,11 @@ impl Layout {
         let left = if own { cores - shards } else { cores };
         let nets = config.server.threads.unwrap_or(left.max(1));
         let shard_cores = (!config.shards.cores.is_empty()).then(|| config.shards.cores.clone());
-        Layout { nets, shards, net_cores: config.server.cores.clone(), shard_cores }
+        Layout {
+            nets,
+            shards,
+            net_cores: config.server.cores.clone(),
+            shard_cores,
+        }
     }
 }

@@ -141,14 +141,22 @@ impl Worker {
             (self.slots.len() - 1) as u32
         });
         let conn = Conn::new(Rc::clone(&self.config), Nanos(now_ns));
-        self.slots[slot as usize] = Some(Slot { conn, peer, dirty: false, answered: false, lost: false });
+        self.slots[slot as usize] = Some(Slot {
+            conn,
+            peer,
+            dirty: false,
+            answered: false,
+            lost: false,
+        });
         Some(slot)
     }
 
     /// Trusted proxies open connections for everybody and are not counted.
     fn may_shake_hands(&self, peer: IpAddr, now_ns: u64) -> bool {
         match &self.handshake_limit {
-            Some(table) if !self.edge.proxies.trusts(peer) => table.take(table.address_key(peer), now_ns).allowed,
+            Some(table) if !self.edge.proxies.trusts(peer) => {
+                table.take(table.address_key(peer), now_ns).allowed
+            }
             _ => true,
         }
     }
@@ -160,7 +168,9 @@ impl Worker {
 
     /// Whether bytes may be given to a connection now. A TLS handshake in progress takes one of this turn's `handshakes_max`.
     pub fn admit(&mut self, slot: u32, handshakes_max: u32) -> Admit {
-        let Some(entry) = self.slots[slot as usize].as_mut() else { return Admit::Now };
+        let Some(entry) = self.slots[slot as usize].as_mut() else {
+            return Admit::Now;
+        };
         if !entry.conn.wants_read() {
             return Admit::WhenItReads;
         }
@@ -201,15 +211,25 @@ impl Worker {
 
     /// Takes the requests that a connection has complete, and answers those that need no shard.
     fn pump(&mut self, slot: u32, now_ns: u64) {
-        let Some(entry) = self.slots[slot as usize].as_mut() else { return };
+        let Some(entry) = self.slots[slot as usize].as_mut() else {
+            return;
+        };
         entry.answered = false;
-        let origin = Origin { slot, generation: self.generations[slot as usize], peer: entry.peer };
+        let origin = Origin {
+            slot,
+            generation: self.generations[slot as usize],
+            peer: entry.peer,
+        };
         while let Some(event) = entry.conn.next_event() {
             let Event::Request(request) = event else { continue };
             let exchange = request.exchange;
             if self.edge.handle(origin, &request, now_ns) == Step::Answered {
                 let draft = &self.edge.draft;
-                let answer = Answer { status: draft.status(), headers: &draft.headers(), body: &draft.body };
+                let answer = Answer {
+                    status: draft.status(),
+                    headers: &draft.headers(),
+                    body: &draft.body,
+                };
                 entry.conn.respond(Nanos(now_ns), exchange, &answer);
             }
         }
@@ -219,7 +239,11 @@ impl Worker {
     pub fn replies(&mut self, now_ns: u64) {
         while let Some(event) = self.edge.port.try_recv() {
             match event {
-                ShardEvent::Reply { ticket, answer, times } => self.reply(ticket, &answer, times, now_ns),
+                ShardEvent::Reply {
+                    ticket,
+                    answer,
+                    times,
+                } => self.reply(ticket, &answer, times, now_ns),
                 ShardEvent::Stock(row) => {
                     let line = StockLine {
                         op: row.op.0,
@@ -274,13 +298,24 @@ impl Worker {
     /// Gives the draft to the connection that waits for it, if it is still there.
     fn answer(&mut self, waiting: Waiting, now_ns: u64) {
         let edge = &mut self.edge;
-        edge.finish(usize::from(waiting.route), waiting.request_id, waiting.first_byte_ns, now_ns);
+        edge.finish(
+            usize::from(waiting.route),
+            waiting.request_id,
+            waiting.first_byte_ns,
+            now_ns,
+        );
         if self.generations[waiting.slot as usize] != waiting.slot_generation {
             return;
         }
-        let Some(entry) = self.slots[waiting.slot as usize].as_mut() else { return };
+        let Some(entry) = self.slots[waiting.slot as usize].as_mut() else {
+            return;
+        };
         let draft = &edge.draft;
-        let answer = Answer { status: draft.status(), headers: &draft.headers(), body: &draft.body };
+        let answer = Answer {
+            status: draft.status(),
+            headers: &draft.headers(),
+            body: &draft.body,
+        };
         entry.conn.respond(Nanos(now_ns), waiting.exchange, &answer);
         entry.answered = true;
         if !std::mem::replace(&mut entry.dirty, true) {
@@ -299,7 +334,9 @@ impl Worker {
         let overdue = self.drain_until_ns.is_some_and(|until| now_ns >= until);
         let crowded = self.shared.connections.load(Ordering::Relaxed) * 10 >= self.shared.connections_max * 9;
         for slot in 0..self.slots.len() {
-            let Some(entry) = self.slots[slot].as_mut() else { continue };
+            let Some(entry) = self.slots[slot].as_mut() else {
+                continue;
+            };
             if entry.conn.timeout().is_some_and(|at| at.0 <= now_ns) {
                 entry.conn.handle_timeout(Nanos(now_ns));
             } else if overdue {
@@ -362,22 +399,30 @@ impl Worker {
 
     /// Appends what is to be written; see [`Conn::transmit`].
     pub fn transmit(&mut self, slot: u32, out: &mut Vec<u8>, cap: usize) -> bool {
-        self.slots[slot as usize].as_mut().is_some_and(|entry| !entry.lost && entry.conn.transmit(out, cap))
+        self.slots[slot as usize]
+            .as_mut()
+            .is_some_and(|entry| !entry.lost && entry.conn.transmit(out, cap))
     }
 
     /// Whether the socket is to be read.
     pub fn wants_read(&self, slot: u32) -> bool {
-        self.slots[slot as usize].as_ref().is_some_and(|entry| !entry.lost && entry.conn.wants_read())
+        self.slots[slot as usize]
+            .as_ref()
+            .is_some_and(|entry| !entry.lost && entry.conn.wants_read())
     }
 
     /// Whether the socket's write side is to be shut down.
     pub fn wants_shutdown(&self, slot: u32) -> bool {
-        self.slots[slot as usize].as_ref().is_some_and(|entry| entry.conn.wants_shutdown())
+        self.slots[slot as usize]
+            .as_ref()
+            .is_some_and(|entry| entry.conn.wants_shutdown())
     }
 
     /// Whether the socket is to be closed.
     pub fn is_closed(&self, slot: u32) -> bool {
-        self.slots[slot as usize].as_ref().is_none_or(|entry| entry.lost || entry.conn.is_closed())
+        self.slots[slot as usize]
+            .as_ref()
+            .is_none_or(|entry| entry.lost || entry.conn.is_closed())
     }
 
     /// The socket is closed; the slot is free.

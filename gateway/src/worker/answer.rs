@@ -51,7 +51,10 @@ impl Draft {
 
     /// The headers as name and value.
     pub fn headers(&self) -> SmallVec<[(&str, &[u8]); HEADERS_MAX]> {
-        self.names.iter().map(|&(name, from, to)| (name, &self.arena[from as usize..to as usize])).collect()
+        self.names
+            .iter()
+            .map(|&(name, from, to)| (name, &self.arena[from as usize..to as usize]))
+            .collect()
     }
 
     /// Fills in a problem document (RFC 9457) for `code`.
@@ -134,7 +137,11 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
@@ -143,7 +150,9 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
     let bytes = text.as_bytes();
     let number = |from: usize, len: usize| -> Option<u64> {
         let digits = bytes.get(from..from + len)?;
-        digits.iter().try_fold(0u64, |sum, d| d.is_ascii_digit().then(|| sum * 10 + u64::from(d - b'0')))
+        digits.iter().try_fold(0u64, |sum, d| {
+            d.is_ascii_digit().then(|| sum * 10 + u64::from(d - b'0'))
+        })
     };
     let mark = |at: usize, wanted: &[u8]| bytes.get(at).is_some_and(|b| wanted.contains(b));
     if !(mark(4, b"-") && mark(7, b"-") && mark(10, b"Tt ") && mark(13, b":") && mark(16, b":")) {
@@ -151,25 +160,44 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
     }
     let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
     let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
-    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+    if year < 1970
+        || !(1..=12).contains(&month)
+        || !(1..=31).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 60
+    {
         return None;
     }
     let mut at = 19;
     let mut millis = 0;
     if mark(at, b".") {
-        let fraction: Vec<u8> = bytes[at + 1..].iter().copied().take_while(u8::is_ascii_digit).collect();
+        let fraction: Vec<u8> = bytes[at + 1..]
+            .iter()
+            .copied()
+            .take_while(u8::is_ascii_digit)
+            .collect();
         if fraction.is_empty() {
             return None;
         }
         at += 1 + fraction.len();
-        millis = fraction.iter().chain(b"000").take(3).fold(0, |sum, d| sum * 10 + u64::from(d - b'0'));
+        millis = fraction
+            .iter()
+            .chain(b"000")
+            .take(3)
+            .fold(0, |sum, d| sum * 10 + u64::from(d - b'0'));
     }
-    let local = (days_from_civil(year, month, day)? * 86_400 + hour * 3600 + minute * 60 + second) * 1000 + millis;
+    let local =
+        (days_from_civil(year, month, day)? * 86_400 + hour * 3600 + minute * 60 + second) * 1000 + millis;
     match bytes.get(at..)? {
         b"Z" | b"z" => Some(local),
         [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
             let offset = (number(at + 1, 2)? * 60 + number(at + 4, 2)?) * 60_000;
-            if *sign == b'+' { local.checked_sub(offset) } else { local.checked_add(offset) }
+            if *sign == b'+' {
+                local.checked_sub(offset)
+            } else {
+                local.checked_add(offset)
+            }
         }
         _ => None,
     }
@@ -190,18 +218,34 @@ mod tests {
 
     #[test]
     fn times_read_back_as_they_were_written() {
-        for ms in [0, 951_782_400_000, 1_764_000_000_123, 4_102_444_799_999, 1_709_164_800_001] {
+        for ms in [
+            0,
+            951_782_400_000,
+            1_764_000_000_123,
+            4_102_444_799_999,
+            1_709_164_800_001,
+        ] {
             let mut out = Vec::new();
             push_rfc3339(&mut out, ms);
             let text = String::from_utf8(out).unwrap();
             assert_eq!(parse_rfc3339(&text), Some(ms), "{text}");
         }
-        assert_eq!(parse_rfc3339("2026-11-23T16:39:00+01:00"), parse_rfc3339("2026-11-23T15:39:00Z"));
+        assert_eq!(
+            parse_rfc3339("2026-11-23T16:39:00+01:00"),
+            parse_rfc3339("2026-11-23T15:39:00Z")
+        );
     }
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "2026", "2026-13-01T00:00:00Z", "2026-01-01T25:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00.Z"] {
+        for text in [
+            "",
+            "2026",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01T25:00:00Z",
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00:00.Z",
+        ] {
             assert_eq!(parse_rfc3339(text), None, "{text}");
         }
     }

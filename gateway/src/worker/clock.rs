@@ -17,7 +17,10 @@ pub fn thread_cpu_ns() -> u64 {
 }
 
 fn read(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: the kernel writes one timespec into a local of ours; these clocks always exist.
     unsafe {
         libc::clock_gettime(clock, &mut time);

@@ -8,7 +8,10 @@ pub struct HttpDate {
 
 impl Default for HttpDate {
     fn default() -> HttpDate {
-        HttpDate { second: u64::MAX, text: [b' '; 29] }
+        HttpDate {
+            second: u64::MAX,
+            text: [b' '; 29],
+        }
     }
 }
 
@@ -25,8 +28,9 @@ impl HttpDate {
 
     fn write(&mut self, second: u64) {
         const DAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
-        const MONTHS: [&[u8; 3]; 12] =
-            [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+        const MONTHS: [&[u8; 3]; 12] = [
+            b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+        ];
         let mut iso = Vec::with_capacity(24);
         super::answer::push_rfc3339(&mut iso, second * 1000);
         let month = usize::from(iso[5] - b'0') * 10 + usize::from(iso[6] - b'0');
@@ -50,6 +54,9 @@ mod tests {
 
     #[test]
     fn the_example_of_the_rfc_is_written_as_it_stands_there() {
-        assert_eq!(HttpDate::default().at(784_111_777_000), b"Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(
+            HttpDate::default().at(784_111_777_000),
+            b"Sun, 06 Nov 1994 08:49:37 GMT"
+        );
     }
 }

@@ -39,7 +39,12 @@ impl Inflight {
     pub fn new(capacity: usize) -> Inflight {
         let capacity = u32::try_from(capacity).expect("far fewer than 2^32 requests wait");
         Inflight {
-            entries: (0..capacity).map(|_| Entry { generation: 0, waiting: None }).collect(),
+            entries: (0..capacity)
+                .map(|_| Entry {
+                    generation: 0,
+                    waiting: None,
+                })
+                .collect(),
             free: (0..capacity).rev().collect(),
         }
     }

@@ -10,7 +10,7 @@ impl Jitter {
     }
 
     /// A random number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -20,7 +20,7 @@ impl Jitter {
     /// `seconds` (at least 1) and up to a quarter more, at least up to two seconds more.
     pub fn spread(&mut self, seconds: u64) -> u64 {
         let seconds = seconds.max(1);
-        seconds + self.next() % ((seconds / 4).max(2) + 1)
+        seconds + self.number() % ((seconds / 4).max(2) + 1)
     }
 }
 

@@ -94,8 +94,25 @@ fn push_time(out: &mut Vec<u8>, name: &str, time: Option<Millis>) {
 }
 
 fn stock_view(draft: &mut Draft, view: &StockView) {
-    let StockView { op, stocked, available, held, sold, .. } = *view;
-    stock(draft, view.sku.as_str(), &StockLine { op: op.0, stocked, available, held, sold });
+    let StockView {
+        op,
+        stocked,
+        available,
+        held,
+        sold,
+        ..
+    } = *view;
+    stock(
+        draft,
+        view.sku.as_str(),
+        &StockLine {
+            op: op.0,
+            stocked,
+            available,
+            held,
+            sold,
+        },
+    );
 }
 
 /// The stock of a SKU: from the snapshot of this thread, or exact from the shard.
@@ -132,8 +149,25 @@ fn sku(draft: &mut Draft, view: &SkuView) {
     draft.header("content-type", b"application/json");
     let body = &mut draft.body;
     body.push(b'{');
-    let StockView { op, stocked, available, held, sold, .. } = view.stock;
-    push_stock(body, view.stock.sku.as_str(), &StockLine { op: op.0, stocked, available, held, sold });
+    let StockView {
+        op,
+        stocked,
+        available,
+        held,
+        sold,
+        ..
+    } = view.stock;
+    push_stock(
+        body,
+        view.stock.sku.as_str(),
+        &StockLine {
+            op: op.0,
+            stocked,
+            available,
+            held,
+            sold,
+        },
+    );
     body.extend_from_slice(b",\"name\":");
     push_json_string(body, &view.name);
     body.extend_from_slice(b",\"price\":");
@@ -155,16 +189,24 @@ fn sku(draft: &mut Draft, view: &SkuView) {
     push_time(body, "sale_end", view.sale_end);
     body.extend_from_slice(b",\"hold_seconds\":");
     push_number(body, u64::from(view.hold_ms / 1000));
-    body.extend_from_slice(if view.paused { b",\"paused\":true}" } else { b",\"paused\":false}" });
+    body.extend_from_slice(if view.paused {
+        b",\"paused\":true}"
+    } else {
+        b",\"paused\":false}"
+    });
 }
 
 /// One place maps a shard's refusals to codes.
 fn refusal(refused: &Refused, wall_ms: u64, jitter: &mut Jitter) -> Refusal {
     match refused {
-        Refused::SoldOut { sku } => Refusal::new(Code::SoldOut, format!("{sku} has fewer units available than asked for")),
-        Refused::LimitReached { sku, limit } => {
-            Refusal::new(Code::LimitReached, format!("a buyer may have {limit} units of {sku}"))
-        }
+        Refused::SoldOut { sku } => Refusal::new(
+            Code::SoldOut,
+            format!("{sku} has fewer units available than asked for"),
+        ),
+        Refused::LimitReached { sku, limit } => Refusal::new(
+            Code::LimitReached,
+            format!("a buyer may have {limit} units of {sku}"),
+        ),
         Refused::NotOnSale { sku, starts } => {
             let wait_s = starts.0.saturating_sub(wall_ms).div_ceil(1000);
             let mut when = Vec::new();
@@ -176,27 +218,48 @@ fn refusal(refused: &Refused, wall_ms: u64, jitter: &mut Jitter) -> Refusal {
         Refused::Paused { sku } => {
             Refusal::new(Code::Paused, format!("the sale of {sku} is paused")).retry_after(jitter.spread(5))
         }
-        Refused::KeyReused => Refusal::new(Code::KeyReused, "this Idempotency-Key came before with other lines"),
+        Refused::KeyReused => Refusal::new(
+            Code::KeyReused,
+            "this Idempotency-Key came before with other lines",
+        ),
         Refused::UnknownSku { sku } => Refusal::new(Code::UnknownSku, format!("there is no SKU {sku}")),
-        Refused::UnknownOrder => Refusal::new(Code::UnknownOrder, "there is no such order, or it is someone else's"),
+        Refused::UnknownOrder => Refusal::new(
+            Code::UnknownOrder,
+            "there is no such order, or it is someone else's",
+        ),
         Refused::WrongStatus { status } => {
             Refusal::new(Code::WrongStatus, format!("the order is {}", status.as_str()))
         }
         Refused::PaymentInProgress => Refusal::new(Code::PaymentOpen, "another charge of this order is open"),
-        Refused::DeadlineTooNear => Refusal::new(Code::DeadlineNear, "the order's pay_by is too near to start a payment"),
-        Refused::ChargeClosed => Refusal::new(Code::ChargeClosed, "this charge was closed; a payment needs a new one"),
-        Refused::AlreadyPaid { charge } => {
-            Refusal::new(Code::AlreadyPaid, format!("charge {charge} has paid this order; refund the other"))
-        }
-        Refused::RefundDue => Refusal::new(Code::RefundDue, "the order had ended and its stock is gone: refund the charge"),
-        Refused::BelowCommitted { held, sold } => {
-            Refusal::new(Code::BelowCommitted, format!("{held} units are held and {sold} sold"))
-        }
+        Refused::DeadlineTooNear => Refusal::new(
+            Code::DeadlineNear,
+            "the order's pay_by is too near to start a payment",
+        ),
+        Refused::ChargeClosed => Refusal::new(
+            Code::ChargeClosed,
+            "this charge was closed; a payment needs a new one",
+        ),
+        Refused::AlreadyPaid { charge } => Refusal::new(
+            Code::AlreadyPaid,
+            format!("charge {charge} has paid this order; refund the other"),
+        ),
+        Refused::RefundDue => Refusal::new(
+            Code::RefundDue,
+            "the order had ended and its stock is gone: refund the charge",
+        ),
+        Refused::BelowCommitted { held, sold } => Refusal::new(
+            Code::BelowCommitted,
+            format!("{held} units are held and {sold} sold"),
+        ),
         Refused::MissingFields(which) => Refusal::new(Code::MissingFields, *which),
         Refused::Malformed(what) => Refusal::new(Code::InvalidBody, *what),
         Refused::MixedCurrencies => Refusal::new(Code::MixedCurrencies, "an order is paid in one currency"),
-        Refused::Bound(bound) => Refusal::new(Code::AtBound, bound_words(*bound)).retry_after(jitter.spread(2)),
-        Refused::Busy => Refusal::new(Code::TryAgain, "the shard waits for its next ids to be durable").retry_after(1),
+        Refused::Bound(bound) => {
+            Refusal::new(Code::AtBound, bound_words(*bound)).retry_after(jitter.spread(2))
+        }
+        Refused::Busy => {
+            Refusal::new(Code::TryAgain, "the shard waits for its next ids to be durable").retry_after(1)
+        }
         Refused::TryAgain => {
             Refusal::new(Code::TryAgain, "another shard did not answer in time").retry_after(jitter.spread(1))
         }
@@ -206,13 +269,25 @@ fn refusal(refused: &Refused, wall_ms: u64, jitter: &mut Jitter) -> Refusal {
 /// A shard that was not asked.
 pub fn unavailable(why: Unavailable, jitter: &mut Jitter) -> Refusal {
     let (code, detail) = match why {
-        Unavailable::Backlog => (Code::BacklogFull, "the log owes the store as much as it may; nothing was reserved"),
-        Unavailable::LogFull => (Code::LogFull, "the log cannot take more now; nothing was reserved"),
-        Unavailable::Congested => (Code::Overloaded, "too many orders over several shards are under way"),
-        Unavailable::NotHere | Unavailable::NotStarted => (Code::TryAgain, "the shard is not being served yet"),
-        Unavailable::TooManyWaiting => {
-            (Code::OutcomeUnknown, "the same order is under way for too many callers: ask again with the same key")
+        Unavailable::Backlog => (
+            Code::BacklogFull,
+            "the log owes the store as much as it may; nothing was reserved",
+        ),
+        Unavailable::LogFull => (
+            Code::LogFull,
+            "the log cannot take more now; nothing was reserved",
+        ),
+        Unavailable::Congested => (
+            Code::Overloaded,
+            "too many orders over several shards are under way",
+        ),
+        Unavailable::NotHere | Unavailable::NotStarted => {
+            (Code::TryAgain, "the shard is not being served yet")
         }
+        Unavailable::TooManyWaiting => (
+            Code::OutcomeUnknown,
+            "the same order is under way for too many callers: ask again with the same key",
+        ),
     };
     Refusal::new(code, detail).retry_after(jitter.spread(1))
 }

@@ -32,13 +32,23 @@ pub struct Rate {
 impl Refusal {
     /// A refusal with a sentence that says what was wrong and what would be right.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal { code, detail: detail.into(), retry_after_s: None, allow: &[], rate: None, challenge: None }
+        Refusal {
+            code,
+            detail: detail.into(),
+            retry_after_s: None,
+            allow: &[],
+            rate: None,
+            challenge: None,
+        }
     }
 
     /// 405 with the methods that the route takes.
     pub fn method_not_allowed(methods: &'static [&'static str]) -> Refusal {
         let detail = format!("this route takes {}", methods.join(" and "));
-        Refusal { allow: methods, ..Refusal::new(Code::MethodNotAllowed, detail) }
+        Refusal {
+            allow: methods,
+            ..Refusal::new(Code::MethodNotAllowed, detail)
+        }
     }
 
     /// Adds `Retry-After`, at least one second: zero would be a stampede.
@@ -53,7 +63,11 @@ impl Refusal {
             "user" => "this user sends more requests than its bucket allows",
             _ => "this address sends more requests than its bucket allows",
         };
-        Refusal { rate: Some(rate), ..Refusal::new(Code::RateLimited, detail) }.retry_after(rate.reset_s)
+        Refusal {
+            rate: Some(rate),
+            ..Refusal::new(Code::RateLimited, detail)
+        }
+        .retry_after(rate.reset_s)
     }
 
     /// Adds `WWW-Authenticate` (RFC 9110 section 11.6.1).
@@ -81,10 +95,14 @@ impl Refusal {
         }
         if let Some(rate) = self.rate {
             draft.header_with("ratelimit-policy", |out| {
-                out.extend_from_slice(format!("\"{}\";q={};w={}", rate.policy, rate.burst, rate.window_s).as_bytes());
+                out.extend_from_slice(
+                    format!("\"{}\";q={};w={}", rate.policy, rate.burst, rate.window_s).as_bytes(),
+                );
             });
             draft.header_with("ratelimit", |out| {
-                out.extend_from_slice(format!("\"{}\";r=0;t={}", rate.policy, rate.reset_s.max(1)).as_bytes());
+                out.extend_from_slice(
+                    format!("\"{}\";r=0;t={}", rate.policy, rate.reset_s.max(1)).as_bytes(),
+                );
             });
         }
     }

@@ -19,7 +19,10 @@ impl RequestId {
     fn copy_of(text: &[u8]) -> RequestId {
         let mut bytes = [0; CLIENT_ID_MAX];
         bytes[..text.len()].copy_from_slice(text);
-        RequestId { bytes, length: text.len() as u8 }
+        RequestId {
+            bytes,
+            length: text.len() as u8,
+        }
     }
 }
 
@@ -85,8 +88,14 @@ mod tests {
         let mut ids = RequestIds::new(0xabc);
         let trace = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(ids.of(Some(b"my-id"), Some(trace)).as_bytes(), b"my-id");
-        assert_eq!(ids.of(Some(b"a b"), Some(trace)).as_bytes(), b"4bf92f3577b34da6a3ce929d0e0e4736");
-        let made = ids.of(None, Some(b"00-00000000000000000000000000000000-00f067aa0ba902b7-01"));
+        assert_eq!(
+            ids.of(Some(b"a b"), Some(trace)).as_bytes(),
+            b"4bf92f3577b34da6a3ce929d0e0e4736"
+        );
+        let made = ids.of(
+            None,
+            Some(b"00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
+        );
         assert_eq!(made.as_bytes(), b"0000000000000abc0000000000000001");
         assert_ne!(ids.of(None, None).as_bytes(), made.as_bytes());
     }

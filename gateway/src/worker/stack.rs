@@ -117,21 +117,30 @@ impl Edge {
         limit::address(self.limit_address.as_deref(), address, now_ns)?;
         let caller = identify::caller(self, &route, request)?;
         limit::user(self.limit_user.as_deref(), caller.as_ref(), now_ns)?;
-        if let (Route::ReadStock(sku), false) = (&route, caller.as_ref().is_some_and(|c| c.operator)) {
-            if let Some(line) = self.stock.get(sku) {
-                outcome::stock(&mut self.draft, sku.as_str(), line);
-                return Ok(Step::Answered);
-            }
+        let exact = caller.as_ref().is_some_and(|caller| caller.operator);
+        if let Route::ReadStock(sku) = &route
+            && !exact
+            && let Some(line) = self.stock.get(sku)
+        {
+            outcome::stock(&mut self.draft, sku.as_str(), line);
+            return Ok(Step::Answered);
         }
         let command = command::of(&route, caller.as_ref(), request)?;
         let shard = home_shard(&command, self.port.shards());
         breaker::admit(self, shard)?;
-        self.send(origin, request, &route, id, ShardRequest {
-            ticket: 0,
-            at_ns: request.first_byte_at.0,
-            shard,
-            command,
-        }, now_ns)
+        self.send(
+            origin,
+            request,
+            &route,
+            id,
+            ShardRequest {
+                ticket: 0,
+                at_ns: request.first_byte_at.0,
+                shard,
+                command,
+            },
+            now_ns,
+        )
     }
 
     fn send(
@@ -155,7 +164,9 @@ impl Edge {
             deadline_ns: now_ns + self.answer_ns,
             request_id,
         };
-        let Some(ticket) = self.inflight.begin(waiting) else { return Err(self.overloaded()) };
+        let Some(ticket) = self.inflight.begin(waiting) else {
+            return Err(self.overloaded());
+        };
         command.ticket = ticket;
         if self.port.try_send(command).is_err() {
             self.inflight.finish(ticket);
@@ -166,14 +177,16 @@ impl Edge {
 
     /// 503 for a request that would have to wait too long.
     pub fn overloaded(&mut self) -> Refusal {
-        Refusal::new(Code::Overloaded, "more orders wait than can be answered in time").retry_after(self.jitter.spread(1))
+        Refusal::new(Code::Overloaded, "more orders wait than can be answered in time")
+            .retry_after(self.jitter.spread(1))
     }
 
     /// Adds what every answer carries, and counts it.
     pub fn finish(&mut self, route: usize, id: RequestId, first_byte_ns: u64, now_ns: u64) {
         self.draft.header("x-request-id", id.as_bytes());
         self.draft.header("date", self.date.at(clock::wall_ms()));
-        self.stats.answered(route, self.draft.status(), now_ns.saturating_sub(first_byte_ns));
+        self.stats
+            .answered(route, self.draft.status(), now_ns.saturating_sub(first_byte_ns));
     }
 }
 
@@ -182,7 +195,10 @@ fn forwarded<'a>(request: &Request<'a>) -> ForwardedLines<'a> {
     if request.head.picked.x_forwarded_for_lines <= 1 {
         return request.head.picked.x_forwarded_for.into_iter().collect();
     }
-    let lines = request.head.fields().filter(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"));
+    let lines = request
+        .head
+        .fields()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"));
     lines.map(|(_, value)| value).collect()
 }
 

@@ -6,7 +6,9 @@ use crate::codes::Code;
 use crate::worker::stack::route::ROUTE_NAMES;
 
 /// Statuses we answer with; the last row stands for any other.
-pub const STATUSES: [u16; 16] = [200, 201, 400, 401, 403, 404, 405, 409, 415, 421, 422, 429, 500, 503, 504, 0];
+pub const STATUSES: [u16; 16] = [
+    200, 201, 400, 401, 403, 404, 405, 409, 415, 421, 422, 429, 500, 503, 504, 0,
+];
 
 /// Counters and histograms of a net thread. Durations are nanoseconds.
 #[derive(Debug, Default)]
@@ -59,7 +61,9 @@ struct Table([[Counter; STATUSES.len()]; ROUTE_NAMES.len()]);
 
 impl Default for Table {
     fn default() -> Table {
-        Table(std::array::from_fn(|_| std::array::from_fn(|_| Counter::default())))
+        Table(std::array::from_fn(|_| {
+            std::array::from_fn(|_| Counter::default())
+        }))
     }
 }
 
@@ -79,7 +83,12 @@ pub struct ConnRefusals(Box<[Counter]>);
 
 impl Default for ConnRefusals {
     fn default() -> ConnRefusals {
-        ConnRefusals(tidegate_conn::Refusal::ALL.iter().map(|_| Counter::default()).collect())
+        ConnRefusals(
+            tidegate_conn::Refusal::ALL
+                .iter()
+                .map(|_| Counter::default())
+                .collect(),
+        )
     }
 }
 
@@ -93,14 +102,20 @@ impl ConnRefusals {
 
     /// Reason and count.
     pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        tidegate_conn::Refusal::ALL.iter().zip(&self.0).map(|(reason, counter)| (reason.code(), counter.get()))
+        tidegate_conn::Refusal::ALL
+            .iter()
+            .zip(&self.0)
+            .map(|(reason, counter)| (reason.code(), counter.get()))
     }
 }
 
 impl NetStats {
     /// Counts an answer.
     pub fn answered(&self, route: usize, status: u16, duration_ns: u64) {
-        let column = STATUSES.iter().position(|s| *s == status).unwrap_or(STATUSES.len() - 1);
+        let column = STATUSES
+            .iter()
+            .position(|s| *s == status)
+            .unwrap_or(STATUSES.len() - 1);
         self.answers.0[route][column].add(1);
         self.duration.record(duration_ns);
     }
@@ -112,14 +127,23 @@ impl NetStats {
 
     /// Route, status (0: any other) and count, of those that are not zero.
     pub fn answers(&self) -> impl Iterator<Item = (&'static str, u16, u64)> {
-        self.answers.0.iter().zip(ROUTE_NAMES).flat_map(|(row, route)| {
-            row.iter().zip(STATUSES).map(move |(counter, status)| (route, status, counter.get()))
-        })
-        .filter(|(_, _, count)| *count > 0)
+        self.answers
+            .0
+            .iter()
+            .zip(ROUTE_NAMES)
+            .flat_map(|(row, route)| {
+                row.iter()
+                    .zip(STATUSES)
+                    .map(move |(counter, status)| (route, status, counter.get()))
+            })
+            .filter(|(_, _, count)| *count > 0)
     }
 
     /// Code and count.
     pub fn refusals(&self) -> impl Iterator<Item = (Code, u64)> {
-        Code::ALL.iter().zip(&self.refusals.0).map(|(code, counter)| (*code, counter.get()))
+        Code::ALL
+            .iter()
+            .zip(&self.refusals.0)
+            .map(|(code, counter)| (*code, counter.get()))
     }
 }

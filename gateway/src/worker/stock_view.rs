@@ -47,7 +47,13 @@ mod tests {
     #[test]
     fn a_reader_never_goes_back() {
         let sku = SkuName::parse(b"SKU-1").unwrap();
-        let at = |op, held| StockLine { op, stocked: 10, available: 10 - held, held, sold: 0 };
+        let at = |op, held| StockLine {
+            op,
+            stocked: 10,
+            available: 10 - held,
+            held,
+            sold: 0,
+        };
         let mut view = StockView::default();
         view.update(sku, at(5, 3));
         view.update(sku, at(4, 9));

@@ -16,8 +16,8 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use monoio::net::{TcpListener, TcpStream, UnixStream};
 use monoio::RuntimeBuilder;
+use monoio::net::{TcpListener, TcpStream, UnixStream};
 
 use crate::worker::{Admit, Worker, clock};
 
@@ -46,12 +46,15 @@ pub fn run(driver: Driver, worker: Worker, listener: OwnedFd) -> io::Result<()> 
             // monoio's default flags cost a third of the throughput: completions would interrupt the thread.
             let mut flags = io_uring_monoio::IoUring::builder();
             flags.setup_coop_taskrun().setup_single_issuer();
-            let builder = RuntimeBuilder::<monoio::IoUringDriver>::new().uring_builder(flags).with_entries(4096);
+            let builder = RuntimeBuilder::<monoio::IoUringDriver>::new()
+                .uring_builder(flags)
+                .with_entries(4096);
             builder.enable_timer().build()?.block_on(serve(worker, listener))
         }
-        Driver::Epoll => {
-            RuntimeBuilder::<monoio::LegacyDriver>::new().enable_timer().build()?.block_on(serve(worker, listener))
-        }
+        Driver::Epoll => RuntimeBuilder::<monoio::LegacyDriver>::new()
+            .enable_timer()
+            .build()?
+            .block_on(serve(worker, listener)),
     }
 }
 
@@ -125,7 +128,10 @@ async fn accept(thread: Rc<Thread>, listener: TcpListener) {
         match listener.accept().await {
             Ok((stream, peer)) => open(&thread, stream, peer),
             Err(error) => {
-                thread.worker.borrow_mut().accept_failed(error.raw_os_error().unwrap_or(0));
+                thread
+                    .worker
+                    .borrow_mut()
+                    .accept_failed(error.raw_os_error().unwrap_or(0));
                 // Out of descriptors, most likely: trying again at once would only spin.
                 monoio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -134,7 +140,9 @@ async fn accept(thread: Rc<Thread>, listener: TcpListener) {
 }
 
 fn open(thread: &Rc<Thread>, stream: TcpStream, peer: SocketAddr) {
-    let Some(slot) = thread.worker.borrow_mut().open(peer, clock::now_ns()) else { return };
+    let Some(slot) = thread.worker.borrow_mut().open(peer, clock::now_ns()) else {
+        return;
+    };
     let _ = stream.set_nodelay(true);
     let peer = Rc::new(Peer {
         writer: Notify::default(),
@@ -149,7 +157,12 @@ fn open(thread: &Rc<Thread>, stream: TcpStream, peer: SocketAddr) {
     }
     peers[slot as usize] = Some(Rc::clone(&peer));
     let stream = Rc::new(stream);
-    monoio::spawn(read(Rc::clone(thread), Rc::clone(&peer), Rc::clone(&stream), slot));
+    monoio::spawn(read(
+        Rc::clone(thread),
+        Rc::clone(&peer),
+        Rc::clone(&stream),
+        slot,
+    ));
     monoio::spawn(write(Rc::clone(thread), peer, stream, slot));
 }
 
@@ -262,33 +275,51 @@ fn leave(thread: &Thread, peer: &Peer, slot: u32) {
 /// The end of each turn: replies in, answers out, one bell a shard thread.
 async fn turns(thread: &Thread) {
     loop {
-        let now_ns = clock::now_ns();
-        let mut worker = thread.worker.borrow_mut();
-        worker.begin_turn(now_ns);
-        worker.replies(now_ns);
-        while let Some(slot) = worker.next_dirty(now_ns) {
-            if let Some(Some(peer)) = thread.peers.borrow().get(slot as usize) {
-                peer.writer.notify();
-                peer.reader.notify();
-            }
+        match one_turn(thread) {
+            Turn::Busy => {}
+            Turn::Idle => thread.turn.notified().await,
+            Turn::Drained => return,
         }
-        worker.ring_bells();
-        if worker.is_drained() {
-            return;
+    }
+}
+
+/// What a turn left behind.
+enum Turn {
+    Busy,
+    Idle,
+    Drained,
+}
+
+fn one_turn(thread: &Thread) -> Turn {
+    let now_ns = clock::now_ns();
+    let mut worker = thread.worker.borrow_mut();
+    worker.begin_turn(now_ns);
+    worker.replies(now_ns);
+    while let Some(slot) = worker.next_dirty(now_ns) {
+        if let Some(Some(peer)) = thread.peers.borrow().get(slot as usize) {
+            peer.writer.notify();
+            peer.reader.notify();
         }
-        let idle = worker.prepare_sleep();
-        drop(worker);
-        if idle {
-            thread.turn.notified().await;
-        }
+    }
+    worker.ring_bells();
+    if worker.is_drained() {
+        Turn::Drained
+    } else if worker.prepare_sleep() {
+        Turn::Idle
+    } else {
+        Turn::Busy
     }
 }
 
 /// Hears the shards. The descriptor is an eventfd; monoio polls any descriptor it is given as a stream.
 async fn bell(thread: Rc<Thread>) {
     let fd = thread.worker.borrow().bell_fd();
-    let Ok(copy) = borrow(fd).try_clone_to_owned() else { return };
-    let Ok(stream) = UnixStream::from_std(copy.into()) else { return };
+    let Ok(copy) = borrow(fd).try_clone_to_owned() else {
+        return;
+    };
+    let Ok(stream) = UnixStream::from_std(copy.into()) else {
+        return;
+    };
     while stream.readable(true).await.is_ok() {
         thread.worker.borrow_mut().woke();
         thread.turn.notify();

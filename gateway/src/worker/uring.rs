@@ -115,19 +115,30 @@ impl Shell {
         let idle = self.sockets.deferred.is_empty() && self.ring.completion().is_empty();
         let asleep = idle && self.worker.prepare_sleep();
         let wait_ns = self.next_tick_ns.saturating_sub(now_ns).max(1);
-        let timeout = Timespec::new().sec(wait_ns / 1_000_000_000).nsec((wait_ns % 1_000_000_000) as u32);
+        let timeout = Timespec::new()
+            .sec(wait_ns / 1_000_000_000)
+            .nsec((wait_ns % 1_000_000_000) as u32);
         let args = SubmitArgs::new().timespec(&timeout);
         let entered = if asleep {
             self.ring.submitter().submit_with_args(1, &args)
         } else {
             // `want` of 1 with a zero time-out runs deferred work without waiting.
-            self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&Timespec::new()))
+            self.ring
+                .submitter()
+                .submit_with_args(1, &SubmitArgs::new().timespec(&Timespec::new()))
         };
         if asleep {
             self.worker.disarm();
         }
         match entered {
-            Err(error) if !matches!(error.raw_os_error(), Some(libc::ETIME | libc::EINTR | libc::EBUSY)) => Err(error),
+            Err(error)
+                if !matches!(
+                    error.raw_os_error(),
+                    Some(libc::ETIME | libc::EINTR | libc::EBUSY)
+                ) =>
+            {
+                Err(error)
+            }
             _ => Ok(()),
         }
     }
@@ -167,7 +178,9 @@ impl Shell {
 
     fn open(&mut self, fd: OwnedFd, peer: Option<SocketAddr>, now_ns: u64) {
         let Some(peer) = peer else { return };
-        let Some(slot) = self.worker.open(peer, now_ns) else { return };
+        let Some(slot) = self.worker.open(peer, now_ns) else {
+            return;
+        };
         self.sockets.open(slot, fd);
         self.arm_receive(slot);
     }
@@ -185,7 +198,11 @@ impl Shell {
         match (result, buffer) {
             (1.., Some(id)) => {
                 let bytes = self.buffers.filled(id, result as usize);
-                let admit = if socket.held.is_empty() { self.worker.admit(slot, HANDSHAKES_A_TURN) } else { Admit::WhenItReads };
+                let admit = if socket.held.is_empty() {
+                    self.worker.admit(slot, HANDSHAKES_A_TURN)
+                } else {
+                    Admit::WhenItReads
+                };
                 if admit == Admit::Now {
                     self.worker.receive(slot, bytes, now_ns);
                 } else {
@@ -205,7 +222,9 @@ impl Shell {
     }
 
     fn sent(&mut self, slot: u32, generation: u32, result: i32) {
-        let Some(socket) = self.sockets.get_mut(slot, generation) else { return };
+        let Some(socket) = self.sockets.get_mut(slot, generation) else {
+            return;
+        };
         if result < 0 {
             socket.sending = false;
             socket.out.clear();
@@ -225,8 +244,12 @@ impl Shell {
     /// Bytes that waited for the handshake budget or for room in their connection.
     fn carry_on(&mut self, now_ns: u64) {
         for _ in 0..self.sockets.deferred.len() {
-            let Some(slot) = self.sockets.deferred.pop_front() else { break };
-            let Some(socket) = self.sockets.at_mut(slot) else { continue };
+            let Some(slot) = self.sockets.deferred.pop_front() else {
+                break;
+            };
+            let Some(socket) = self.sockets.at_mut(slot) else {
+                continue;
+            };
             socket.deferred = false;
             match self.worker.admit(slot, HANDSHAKES_A_TURN) {
                 Admit::Now => {
@@ -241,7 +264,9 @@ impl Shell {
 
     /// Brings a socket in line with its connection: output is sent, reading goes on or stops, the end is carried out.
     fn flush(&mut self, slot: u32) {
-        let Some(socket) = self.sockets.at_mut(slot) else { return };
+        let Some(socket) = self.sockets.at_mut(slot) else {
+            return;
+        };
         if !socket.sending && self.worker.transmit(slot, &mut socket.out, TRANSMIT_CAP) {
             socket.sending = true;
             socket.sent = 0;
@@ -259,7 +284,8 @@ impl Shell {
             self.close(slot);
             return;
         }
-        let (wants, receiving, generation) = (self.worker.wants_read(slot), socket.receiving, socket.generation);
+        let (wants, receiving, generation) =
+            (self.worker.wants_read(slot), socket.receiving, socket.generation);
         if wants && !socket.held.is_empty() {
             self.sockets.defer(slot);
         } else if wants && !receiving {
@@ -272,7 +298,9 @@ impl Shell {
     }
 
     fn close(&mut self, slot: u32) {
-        let Some(socket) = self.sockets.at_mut(slot) else { return };
+        let Some(socket) = self.sockets.at_mut(slot) else {
+            return;
+        };
         // The descriptor stays until the kernel has let go of it; shutting it down ends the armed receive.
         if socket.receiving || socket.sending {
             if !socket.closing {
@@ -286,7 +314,9 @@ impl Shell {
     }
 
     fn arm_accept(&mut self) {
-        let Some(fd) = self.listener.as_ref().map(AsRawFd::as_raw_fd) else { return };
+        let Some(fd) = self.listener.as_ref().map(AsRawFd::as_raw_fd) else {
+            return;
+        };
         let entry = opcode::AcceptMulti::new(Fd(fd)).flags(libc::SOCK_CLOEXEC);
         self.push(entry.build().user_data(user_data(Op::Accept, 0, 0)));
     }
@@ -298,7 +328,9 @@ impl Shell {
     }
 
     fn arm_receive(&mut self, slot: u32) {
-        let Some(socket) = self.sockets.at_mut(slot) else { return };
+        let Some(socket) = self.sockets.at_mut(slot) else {
+            return;
+        };
         socket.receiving = true;
         socket.cancelling = false;
         let data = user_data(Op::Receive, socket.generation, slot);
@@ -307,7 +339,9 @@ impl Shell {
     }
 
     fn push_send(&mut self, slot: u32) {
-        let Some(socket) = self.sockets.at_mut(slot) else { return };
+        let Some(socket) = self.sockets.at_mut(slot) else {
+            return;
+        };
         let rest = &socket.out[socket.sent..];
         let entry = opcode::Send::new(Fd(socket.fd.as_raw_fd()), rest.as_ptr(), rest.len() as u32)
             .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
@@ -344,6 +378,7 @@ pub fn probe() -> Result<(), String> {
             _ => format!("io_uring with DEFER_TASKRUN does not start ({error}; Linux 6.1 or newer has it)"),
         }
     })?;
-    Buffers::register(&ring).map_err(|error| format!("io_uring has no buffer rings ({error}; Linux 6.0 or newer)"))?;
+    Buffers::register(&ring)
+        .map_err(|error| format!("io_uring has no buffer rings ({error}; Linux 6.0 or newer)"))?;
     Ok(())
 }

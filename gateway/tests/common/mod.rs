@@ -26,11 +26,24 @@ impl Gateway {
     /// Starts on free ports and waits for the banner.
     pub fn start(data: &Path, set: &[&str]) -> Gateway {
         let mut command = Command::new(TIDEGATE);
-        command.args(["run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"]).arg(data);
+        command
+            .args([
+                "run",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin",
+                "127.0.0.1:0",
+                "--data",
+            ])
+            .arg(data);
         set.iter().for_each(|pair| {
             command.args(["--set", pair]);
         });
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the binary starts");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the binary starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let first = loop {
             match lines.next() {
@@ -46,7 +59,12 @@ impl Gateway {
             rest.split([' ', ';']).next().unwrap_or_default().to_owned()
         };
         let (address, admin) = (after("https://"), after("admin: http://"));
-        Gateway { child, data: data.to_owned(), address, admin }
+        Gateway {
+            child,
+            data: data.to_owned(),
+            address,
+            admin,
+        }
     }
 
     /// A token of `tidegate token`.
@@ -57,27 +75,46 @@ impl Gateway {
             command.args(["--role", role]);
         }
         let output = command.output().expect("the binary starts");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("a token is ASCII").trim().to_owned()
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout)
+            .expect("a token is ASCII")
+            .trim()
+            .to_owned()
     }
 
     /// A connection that trusts the gateway's own certificate.
     pub fn connect(&self) -> Client {
         let mut roots = rustls::RootCertStore::empty();
-        let cert = CertificateDer::from_pem_file(self.data.join("cert.pem")).expect("made at the first start");
+        let cert =
+            CertificateDer::from_pem_file(self.data.join("cert.pem")).expect("made at the first start");
         roots.add(cert).expect("a certificate");
-        let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let config = rustls::ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
         let name = ServerName::try_from("localhost").expect("a name");
         let tls = rustls::ClientConnection::new(Arc::new(config), name).expect("a client");
         let socket = TcpStream::connect(&self.address).expect("it listens");
-        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
-        Client { stream: rustls::StreamOwned::new(tls, socket), unread: Vec::new() }
+        socket
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .expect("a time-out");
+        Client {
+            stream: rustls::StreamOwned::new(tls, socket),
+            unread: Vec::new(),
+        }
     }
 
     /// A plain GET of the admin address: status line and body.
     pub fn admin(&self, path: &str) -> (u16, String) {
         let mut socket = TcpStream::connect(&self.admin).expect("the admin address listens");
-        write!(socket, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n").expect("sent");
+        write!(
+            socket,
+            "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n"
+        )
+        .expect("sent");
         let mut text = String::new();
         socket.read_to_string(&mut text).expect("an answer");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
@@ -136,13 +173,18 @@ impl Response {
     /// A member of the JSON body as text, strings without their quotes.
     pub fn member(&self, name: &str) -> String {
         let json: serde_json::Value = serde_json::from_str(&self.body).expect("a JSON body");
-        json[name].as_str().map_or_else(|| json[name].to_string(), str::to_owned)
+        json[name]
+            .as_str()
+            .map_or_else(|| json[name].to_string(), str::to_owned)
     }
 
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.into_iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        lines
+            .into_iter()
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 }
 
@@ -154,7 +196,14 @@ impl Client {
     }
 
     /// One request with a JSON body (or none) and further header lines.
-    pub fn request(&mut self, method: &str, path: &str, token: &str, more: &[(&str, &str)], body: &str) -> Response {
+    pub fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        token: &str,
+        more: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
         if !token.is_empty() {
             head += &format!("authorization: Bearer {token}\r\n");
@@ -163,7 +212,10 @@ impl Client {
             head += &format!("{name}: {value}\r\n");
         }
         if !body.is_empty() || method != "GET" {
-            head += &format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+            head += &format!(
+                "content-type: application/json\r\ncontent-length: {}\r\n",
+                body.len()
+            );
         }
         self.send(format!("{head}\r\n{body}").as_bytes());
         self.response()
@@ -186,7 +238,8 @@ impl Client {
                     .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
                     .map_or(0, |(_, value)| value.parse().expect("a length"));
                 if self.unread.len() >= end + 4 + length {
-                    let body = String::from_utf8(self.unread[end + 4..end + 4 + length].to_vec()).expect("UTF-8");
+                    let body =
+                        String::from_utf8(self.unread[end + 4..end + 4 + length].to_vec()).expect("UTF-8");
                     self.unread.drain(..end + 4 + length);
                     let status = head[9..12].parse().expect("a status");
                     return Response { status, head, body };

@@ -12,7 +12,11 @@ pub fn admit(edge: &mut Edge, shard: ShardId) -> Result<(), Refusal> {
     let thread = edge.port.thread_of(shard);
     if edge.breakers[thread].state() == State::Open {
         let retry = edge.jitter.spread(1);
-        return Err(Refusal::new(Code::ShardStalled, "the log of this SKU's shard makes no progress").retry_after(retry));
+        return Err(Refusal::new(
+            Code::ShardStalled,
+            "the log of this SKU's shard makes no progress",
+        )
+        .retry_after(retry));
     }
     Ok(())
 }

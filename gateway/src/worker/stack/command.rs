@@ -3,9 +3,7 @@
 use aws_lc_rs::digest;
 use tidegate_conn::Request;
 use tidegate_shard_core::command::LimitScope;
-use tidegate_shard_core::{
-    Buyer, ChangeStock, Command, KeyHash, Millis, Place, PutSku, SkuName, body_hash,
-};
+use tidegate_shard_core::{Buyer, ChangeStock, Command, KeyHash, Millis, Place, PutSku, SkuName, body_hash};
 
 use crate::codes::Code;
 use crate::worker::refusal::Refusal;
@@ -25,12 +23,22 @@ pub fn of(route: &Route, caller: Option<&Caller>, request: &Request<'_>) -> Resu
         Route::ReadSku(sku) => return Ok(Command::ReadSku { sku: *sku }),
         _ => {}
     }
-    let caller = caller.ok_or_else(|| Refusal::new(Code::Unauthorized, "send Authorization: Bearer and a token"))?;
+    let caller =
+        caller.ok_or_else(|| Refusal::new(Code::Unauthorized, "send Authorization: Bearer and a token"))?;
     Ok(match route {
         Route::Place => place(caller, request)?,
-        Route::ReadOrder(order) => Command::ReadOrder { order: *order, caller: caller.on_behalf() },
-        Route::Cancel(order) => Command::Cancel { order: *order, caller: caller.on_behalf() },
-        Route::Confirm(order) => Command::Confirm { order: *order, charge: decode::charge(json(request)?)? },
+        Route::ReadOrder(order) => Command::ReadOrder {
+            order: *order,
+            caller: caller.on_behalf(),
+        },
+        Route::Cancel(order) => Command::Cancel {
+            order: *order,
+            caller: caller.on_behalf(),
+        },
+        Route::Confirm(order) => Command::Confirm {
+            order: *order,
+            charge: decode::charge(json(request)?)?,
+        },
         Route::PutSku(sku) => Command::PutSku(Box::new(put_sku(*sku, decode::sku(json(request)?)?)?)),
         Route::ChangeStock(sku) => {
             let key = key(caller.buyer, request)?;
@@ -65,17 +73,26 @@ fn json<'a>(request: &Request<'a>) -> Result<&'a [u8], Refusal> {
     if essence.eq_ignore_ascii_case(b"application/json") {
         Ok(request.body)
     } else {
-        Err(Refusal::new(Code::UnsupportedMedia, "send content-type: application/json"))
+        Err(Refusal::new(
+            Code::UnsupportedMedia,
+            "send content-type: application/json",
+        ))
     }
 }
 
 /// The first 16 bytes of SHA-256 over buyer and key: what the shard remembers instead of the key's text.
 fn key(buyer: Buyer, request: &Request<'_>) -> Result<KeyHash, Refusal> {
     let Some(text) = request.head.picked.idempotency_key else {
-        return Err(Refusal::new(Code::MissingKey, "send an Idempotency-Key, so that a repeat finds the same order"));
+        return Err(Refusal::new(
+            Code::MissingKey,
+            "send an Idempotency-Key, so that a repeat finds the same order",
+        ));
     };
     if !(1..=KEY_BYTES_MAX).contains(&text.len()) || !text.iter().all(u8::is_ascii_graphic) {
-        return Err(Refusal::new(Code::InvalidKey, "an Idempotency-Key is 1 to 128 visible ASCII characters"));
+        return Err(Refusal::new(
+            Code::InvalidKey,
+            "an Idempotency-Key is 1 to 128 visible ASCII characters",
+        ));
     }
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(&buyer.0);
@@ -101,7 +118,10 @@ fn put_sku(sku: SkuName, body: SkuBody) -> Result<PutSku, Refusal> {
     if body.name.as_ref().is_some_and(|name| name.len() > 200) {
         return Err(invalid("name is at most 200 bytes"));
     }
-    if body.hold_seconds.is_some_and(|s| !(1..=HOLD_SECONDS_MAX).contains(&s)) {
+    if body
+        .hold_seconds
+        .is_some_and(|s| !(1..=HOLD_SECONDS_MAX).contains(&s))
+    {
         return Err(invalid("hold_seconds is a number from 1 to 86400"));
     }
     let time = |field: &str, value: Option<Option<String>>| -> Result<Option<Option<Millis>>, Refusal> {

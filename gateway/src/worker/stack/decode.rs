@@ -21,9 +21,12 @@ pub fn lines(body: &[u8]) -> Result<Lines, Refusal> {
     if lines.is_empty() {
         return Err(Refusal::new(Code::InvalidLines, "an order has at least one line"));
     }
-    lines.sort_unstable_by(|a, b| a.sku.cmp(&b.sku));
+    lines.sort_unstable_by_key(|line| line.sku);
     if let Some(pair) = lines.windows(2).find(|pair| pair[0].sku == pair[1].sku) {
-        let detail = format!("the SKU {} is in two lines; put its units into one", pair[0].sku.as_str());
+        let detail = format!(
+            "the SKU {} is in two lines; put its units into one",
+            pair[0].sku.as_str()
+        );
         return Err(Refusal::new(Code::InvalidLines, detail));
     }
     Ok(lines)
@@ -64,7 +67,9 @@ impl<'de> Visitor<'de> for OrderVisitor {
                 }
             }
         }
-        lines.map(OrderBody).ok_or_else(|| de::Error::missing_field("lines"))
+        lines
+            .map(OrderBody)
+            .ok_or_else(|| de::Error::missing_field("lines"))
     }
 }
 
@@ -121,7 +126,9 @@ impl<'de> Visitor<'de> for LineVisitor {
                 "sku" if sku.is_none() => {
                     let Word(text) = map.next_value()?;
                     let name = SkuName::parse(text.as_bytes());
-                    sku = Some(name.map_err(|_| de::Error::custom("a SKU is 1 to 47 characters of A-Z a-z 0-9 . _ : -"))?);
+                    sku = Some(name.map_err(|_| {
+                        de::Error::custom("a SKU is 1 to 47 characters of A-Z a-z 0-9 . _ : -")
+                    })?);
                 }
                 "qty" if qty.is_none() => qty = Some(map.next_value::<u32>()?),
                 "sku" => return Err(de::Error::duplicate_field("sku")),
@@ -170,14 +177,21 @@ struct ConfirmBody<'a> {
 /// The charge of `{"charge":"ch_1"}`.
 pub fn charge(body: &[u8]) -> Result<ChargeId, Refusal> {
     let body: ConfirmBody<'_> = serde_json::from_slice(body).map_err(|e| invalid(&e))?;
-    ChargeId::parse(body.charge.as_bytes())
-        .map_err(|_| Refusal::new(Code::InvalidBody, "a charge id is 1 to 63 visible ASCII characters"))
+    ChargeId::parse(body.charge.as_bytes()).map_err(|_| {
+        Refusal::new(
+            Code::InvalidBody,
+            "a charge id is 1 to 63 visible ASCII characters",
+        )
+    })
 }
 
 /// The body of `PUT /v1/skus/{sku}`. A member that is left out keeps its value; `null` clears an optional one.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "the members of the JSON body, explained in the README")]
+#[allow(
+    missing_docs,
+    reason = "the members of the JSON body, explained in the README"
+)]
 pub struct SkuBody {
     pub name: Option<String>,
     pub price: Option<u64>,
@@ -195,7 +209,9 @@ pub struct SkuBody {
 }
 
 /// Tells `null` (clear it) from absence (keep it).
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
 }
 
@@ -207,7 +223,10 @@ pub fn sku(body: &[u8]) -> Result<SkuBody, Refusal> {
 /// A time of a SKU's sale, RFC 3339, to unix milliseconds.
 pub fn sale_time(field: &str, text: &str) -> Result<u64, Refusal> {
     parse_rfc3339(text).ok_or_else(|| {
-        Refusal::new(Code::InvalidBody, format!("{field} is a time as in 2026-11-27T10:00:00Z (RFC 3339), not {text:?}"))
+        Refusal::new(
+            Code::InvalidBody,
+            format!("{field} is a time as in 2026-11-27T10:00:00Z (RFC 3339), not {text:?}"),
+        )
     })
 }
 
@@ -225,7 +244,10 @@ pub struct StockChangeBody {
 pub fn stock_change(body: &[u8]) -> Result<StockChangeBody, Refusal> {
     let change: StockChangeBody = serde_json::from_slice(body).map_err(|e| invalid(&e))?;
     if change.delta == 0 || change.reason.is_empty() || change.reason.len() > 200 {
-        return Err(Refusal::new(Code::InvalidBody, "delta is a number other than 0, reason 1 to 200 bytes of text"));
+        return Err(Refusal::new(
+            Code::InvalidBody,
+            "delta is a number other than 0, reason 1 to 200 bytes of text",
+        ));
     }
     Ok(change)
 }
@@ -247,7 +269,10 @@ mod tests {
         for (body, words) in [
             (&br#"{"lines":[]}"#[..], "at least one line"),
             (br#"{"lines":[{"sku":"A","qty":0}]}"#, "qty is a number from 1"),
-            (br#"{"lines":[{"sku":"A","qty":1},{"sku":"A","qty":1}]}"#, "two lines"),
+            (
+                br#"{"lines":[{"sku":"A","qty":1},{"sku":"A","qty":1}]}"#,
+                "two lines",
+            ),
             (br#"{"lines":[{"sku":"a b","qty":1}]}"#, "a SKU is 1 to 47"),
             (br#"{"lines":[{"sku":"A"}]}"#, "missing field `qty`"),
             (br#"{"lines":[{"sku":"A","qty":1,"x":1}]}"#, "unknown field `x`"),
@@ -257,9 +282,14 @@ mod tests {
             (br#""#, "EOF"),
         ] {
             let refusal = lines(body).unwrap_err();
-            assert!(format!("{refusal:?}").contains(words), "{refusal:?} lacks {words:?}");
+            assert!(
+                format!("{refusal:?}").contains(words),
+                "{refusal:?} lacks {words:?}"
+            );
         }
-        let many: Vec<String> = (0..17).map(|n| format!("{{\"sku\":\"S{n}\",\"qty\":1}}")).collect();
+        let many: Vec<String> = (0..17)
+            .map(|n| format!("{{\"sku\":\"S{n}\",\"qty\":1}}"))
+            .collect();
         assert!(lines(format!("{{\"lines\":[{}]}}", many.join(",")).as_bytes()).is_err());
     }
 

@@ -22,7 +22,11 @@ pub struct Caller {
 impl Caller {
     /// On whose behalf an order is looked at.
     pub fn on_behalf(&self) -> core::Caller {
-        if self.operator { core::Caller::Operator } else { core::Caller::Buyer(self.buyer) }
+        if self.operator {
+            core::Caller::Operator
+        } else {
+            core::Caller::Buyer(self.buyer)
+        }
     }
 }
 
@@ -38,7 +42,10 @@ pub fn caller(edge: &mut Edge, route: &Route, request: &Request<'_>) -> Result<O
         Err(denied) => return Err(unauthorized(denied)),
     };
     if access == Access::Operator && !identity.operator {
-        return Err(Refusal::new(Code::Forbidden, "this route needs a token with the role \"operator\""));
+        return Err(Refusal::new(
+            Code::Forbidden,
+            "this route needs a token with the role \"operator\"",
+        ));
     }
     Ok(Some(Caller {
         buyer: Buyer(identity.buyer),

@@ -14,8 +14,14 @@ pub fn address(table: Option<&Table>, address: IpAddr, now_ns: u64) -> Result<()
 
 /// Takes a token of the user. Operators are counted like everybody.
 pub fn user(table: Option<&Table>, caller: Option<&Caller>, now_ns: u64) -> Result<(), Refusal> {
-    let (Some(table), Some(caller)) = (table, caller) else { return Ok(()) };
-    admit(table, "user", table.take(table.buyer_key(&caller.buyer.0), now_ns))
+    let (Some(table), Some(caller)) = (table, caller) else {
+        return Ok(());
+    };
+    admit(
+        table,
+        "user",
+        table.take(table.buyer_key(&caller.buyer.0), now_ns),
+    )
 }
 
 fn admit(table: &Table, policy: &'static str, take: Take) -> Result<(), Refusal> {
@@ -24,5 +30,10 @@ fn admit(table: &Table, policy: &'static str, take: Take) -> Result<(), Refusal>
     }
     let burst = u64::from(table.burst());
     let window_s = ((burst as f64 / table.rate()).ceil() as u64).max(1);
-    Err(Refusal::rate_limited(Rate { policy, burst, window_s, reset_s: take.retry_after_s() }))
+    Err(Refusal::rate_limited(Rate {
+        policy,
+        burst,
+        window_s,
+        reset_s: take.retry_after_s(),
+    }))
 }

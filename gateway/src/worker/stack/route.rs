@@ -90,12 +90,20 @@ pub fn of(method: &str, target: &str) -> Result<Route, Refusal> {
     match (collection, id, action) {
         (Some("orders"), None, None) => allow(method, &["POST"], || Ok(Route::Place)),
         (Some("orders"), Some(id), None) => allow(method, &["GET"], || Ok(Route::ReadOrder(order_id(id)?))),
-        (Some("orders"), Some(id), Some("cancel")) => allow(method, &["POST"], || Ok(Route::Cancel(order_id(id)?))),
-        (Some("orders"), Some(id), Some("confirm")) => allow(method, &["POST"], || Ok(Route::Confirm(order_id(id)?))),
+        (Some("orders"), Some(id), Some("cancel")) => {
+            allow(method, &["POST"], || Ok(Route::Cancel(order_id(id)?)))
+        }
+        (Some("orders"), Some(id), Some("confirm")) => {
+            allow(method, &["POST"], || Ok(Route::Confirm(order_id(id)?)))
+        }
         (Some("stock"), Some(sku), None) => allow(method, &["GET"], || Ok(Route::ReadStock(sku_name(sku)?))),
         (Some("skus"), Some(sku), None) => allow(method, &["GET", "PUT"], || {
             let sku = sku_name(sku)?;
-            Ok(if method == "PUT" { Route::PutSku(sku) } else { Route::ReadSku(sku) })
+            Ok(if method == "PUT" {
+                Route::PutSku(sku)
+            } else {
+                Route::ReadSku(sku)
+            })
         }),
         (Some("skus"), Some(sku), Some("stock-changes")) => {
             allow(method, &["POST"], || Ok(Route::ChangeStock(sku_name(sku)?)))
@@ -109,15 +117,27 @@ fn allow(
     methods: &'static [&'static str],
     route: impl FnOnce() -> Result<Route, Refusal>,
 ) -> Result<Route, Refusal> {
-    if methods.contains(&method) { route() } else { Err(Refusal::method_not_allowed(methods)) }
+    if methods.contains(&method) {
+        route()
+    } else {
+        Err(Refusal::method_not_allowed(methods))
+    }
 }
 
 fn not_found() -> Refusal {
-    Refusal::new(Code::NotFound, "no route has this path; the API begins at /v1/orders, /v1/skus and /v1/stock")
+    Refusal::new(
+        Code::NotFound,
+        "no route has this path; the API begins at /v1/orders, /v1/skus and /v1/stock",
+    )
 }
 
 fn order_id(text: &str) -> Result<OrderId, Refusal> {
-    text.parse().map_err(|_| Refusal::new(Code::UnknownOrder, "an order id is a decimal number of up to 19 digits"))
+    text.parse().map_err(|_| {
+        Refusal::new(
+            Code::UnknownOrder,
+            "an order id is a decimal number of up to 19 digits",
+        )
+    })
 }
 
 /// A SKU in a path may be percent-encoded (RFC 3986 section 2.1); the only characters of a SKU that clients encode
@@ -143,7 +163,10 @@ fn sku_name(text: &str) -> Result<SkuName, Refusal> {
 }
 
 fn bad_sku() -> Refusal {
-    Refusal::new(Code::InvalidPath, "a SKU is 1 to 47 characters of A-Z a-z 0-9 . _ : -")
+    Refusal::new(
+        Code::InvalidPath,
+        "a SKU is 1 to 47 characters of A-Z a-z 0-9 . _ : -",
+    )
 }
 
 #[cfg(test)]
@@ -162,7 +185,11 @@ mod tests {
             ("GET", "/v1/stock/TOUR-7:VIP", Route::ReadStock(sku)),
             ("GET", "/v1/skus/TOUR-7%3aVIP", Route::ReadSku(sku)),
             ("PUT", "/v1/skus/TOUR-7:VIP", Route::PutSku(sku)),
-            ("POST", "/v1/skus/TOUR-7:VIP/stock-changes", Route::ChangeStock(sku)),
+            (
+                "POST",
+                "/v1/skus/TOUR-7:VIP/stock-changes",
+                Route::ChangeStock(sku),
+            ),
         ] {
             assert_eq!(of(method, target).ok(), Some(route), "{method} {target}");
         }

@@ -49,13 +49,19 @@ impl Buffers {
         }
         let entries = NonNull::new(map.cast::<BufRingEntry>()).ok_or(io::ErrorKind::OutOfMemory)?;
         // SAFETY: the offset stays inside the mapping, whose size is computed from the same constants.
-        let bytes = unsafe { NonNull::new_unchecked(map.cast::<u8>().add(ENTRIES_BYTES.next_multiple_of(4096))) };
+        let bytes =
+            unsafe { NonNull::new_unchecked(map.cast::<u8>().add(ENTRIES_BYTES.next_multiple_of(4096))) };
         // SAFETY: the mapping is page-aligned, holds COUNT entries and outlives the ring: `Buffers` is dropped
         // after the ring by its owner (`Shell` declares it later).
         unsafe {
-            ring.submitter().register_buf_ring_with_flags(entries.as_ptr() as u64, COUNT, GROUP, 0)?;
+            ring.submitter()
+                .register_buf_ring_with_flags(entries.as_ptr() as u64, COUNT, GROUP, 0)?;
         }
-        let mut buffers = Buffers { entries, bytes, tail: 0 };
+        let mut buffers = Buffers {
+            entries,
+            bytes,
+            tail: 0,
+        };
         for id in 0..COUNT {
             buffers.give_back(id);
         }
@@ -65,7 +71,10 @@ impl Buffers {
 
     /// The first `length` bytes of buffer `id`, which a completion has just named.
     pub fn filled(&self, id: u16, length: usize) -> &[u8] {
-        assert!(id < COUNT && length <= SIZE, "the kernel named a buffer of its own making");
+        assert!(
+            id < COUNT && length <= SIZE,
+            "the kernel named a buffer of its own making"
+        );
         // SAFETY: in bounds by the assertion; the kernel wrote `length` bytes and will not touch the buffer until
         // `give_back` publishes it, which needs `&mut self`.
         unsafe { std::slice::from_raw_parts(self.bytes.as_ptr().add(usize::from(id) * SIZE), length) }
@@ -90,7 +99,9 @@ impl Buffers {
         // SAFETY: `tail` returns the address of the shared tail inside our mapping, aligned for u16; the kernel
         // reads it with acquire semantics, so a release store orders the entries before it.
         unsafe {
-            let tail = BufRingEntry::tail(self.entries.as_ptr()).cast_mut().cast::<AtomicU16>();
+            let tail = BufRingEntry::tail(self.entries.as_ptr())
+                .cast_mut()
+                .cast::<AtomicU16>();
             (*tail).store(self.tail, Ordering::Release);
         }
     }

@@ -48,7 +48,10 @@ impl Sockets {
             self.sockets.resize_with(index + 1, || None);
             self.generations.resize(index + 1, 0);
         }
-        assert!(self.sockets[index].is_none(), "the worker hands out free slots only");
+        assert!(
+            self.sockets[index].is_none(),
+            "the worker hands out free slots only"
+        );
         self.generations[index] = self.generations[index].wrapping_add(1) & 0x00ff_ffff;
         self.sockets[index] = Some(Socket {
             fd,
