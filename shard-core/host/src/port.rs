@@ -79,17 +79,20 @@ pub struct NetPort {
     shared: Arc<Shared>,
     /// Requests under way at each shard thread: reply slots that are taken.
     under_way: Vec<usize>,
+    /// Shard threads that were sent something since this thread last fell asleep.
+    fed: Vec<bool>,
     /// The ring that `try_recv` looks at next.
     next: usize,
 }
 
 impl NetPort {
     pub(crate) fn new(end: NetEnd<Request, Event>, shared: Arc<Shared>) -> NetPort {
-        let under_way = vec![0; end.to_shards.len()];
+        let threads = end.to_shards.len();
         NetPort {
             end,
             shared,
-            under_way,
+            under_way: vec![0; threads],
+            fed: vec![false; threads],
             next: 0,
         }
     }
@@ -115,9 +118,11 @@ impl NetPort {
     /// Once a turn: shows what was sent to the shard threads and wakes those that sleep.
     #[inline]
     pub fn ring_bells(&mut self) {
-        for (ring, bell) in self.end.to_shards.iter_mut().zip(&self.end.shard_bells) {
+        let ends = self.end.to_shards.iter_mut().zip(&self.end.shard_bells);
+        for ((ring, bell), fed) in ends.zip(&mut self.fed) {
             if ring.publish() {
                 bell.ring();
+                *fed = true;
             }
         }
     }
@@ -145,14 +150,21 @@ impl NetPort {
     }
 
     /// About to sleep. True: no event is waiting, and the next one makes [`bell_fd`](Self::bell_fd)
-    /// readable. False: there are events, do not sleep.
+    /// readable. False: there are events, do not sleep. Call it only when there is nothing else to do either:
+    /// a shard thread that holds its batch open while net threads work takes this for "no more to come".
     pub fn prepare_sleep(&mut self) -> bool {
         self.end.bell.prepare_sleep();
         let empty = self.end.from_shards.iter_mut().all(|ring| ring.is_empty());
         if !empty {
             self.end.bell.woke();
+            return false;
         }
-        empty
+        for (bell, fed) in self.end.shard_bells.iter().zip(&mut self.fed) {
+            if std::mem::take(fed) {
+                bell.ring_done();
+            }
+        }
+        true
     }
 
     /// Awake again, for whatever reason. Takes a ring off the eventfd if there was one.

@@ -57,6 +57,8 @@ pub(crate) struct ShardThread {
     /// When each of the last turns had decided its requests.
     decided_at: Box<[u64; TURNS_KEPT]>,
     turn: u64,
+    /// When the first record that pends was appended.
+    batch_first_ns: u64,
     /// Records of the log that the window was told of.
     appended: u64,
     last_batch_ns: u64,
@@ -119,6 +121,7 @@ impl ShardThread {
         );
         ShardThread {
             appended: node.appender().last().0,
+            batch_first_ns: 0,
             settings,
             node,
             writer,
@@ -193,7 +196,8 @@ impl ShardThread {
         let pending = self.node.appender().pending_bytes();
         let seal = self.window.should_seal(decided, pending, false, input_empty);
         let stopping = !self.shared.is_serving();
-        let wrote = (seal == Seal::Now || stopping || self.node.is_full()) && self.commit(decided);
+        let due = seal == Seal::Now && self.open_until(decided).is_none();
+        let wrote = (due || stopping || self.node.is_full()) && self.commit(decided);
         if !wrote {
             // Answers that depend on nothing new, as "sold out", do not wait for the next batch.
             self.out.publish();

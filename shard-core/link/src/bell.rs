@@ -23,8 +23,10 @@ use signal::Signal;
 const AWAKE: u32 = 0;
 /// The owner sleeps until a time of its own choosing (a commit window): only [`Bell::ring_urgent`] wakes it.
 const DOZING: u32 = 1;
+/// As dozing, but the owner wants to know when those who feed it have nothing more: [`Bell::ring_done`].
+const LISTENING: u32 = 2;
 /// The owner has nothing to do: anything wakes it.
-const ASLEEP: u32 = 2;
+const ASLEEP: u32 = 3;
 
 /// One thread's bell. Many may ring it, one (its owner) sleeps on it.
 #[derive(Debug)]
@@ -57,7 +59,13 @@ impl Bell {
         self.ring_above(ASLEEP)
     }
 
-    /// Wakes the owner if it sleeps or dozes.
+    /// Wakes the owner if it sleeps or listens: the caller has nothing more for now.
+    #[inline]
+    pub fn ring_done(&self) -> bool {
+        self.ring_above(LISTENING)
+    }
+
+    /// Wakes the owner whatever its sleep is.
     #[inline]
     pub fn ring_urgent(&self) -> bool {
         self.ring_above(DOZING)
@@ -88,6 +96,18 @@ impl Bell {
     /// Owner: about to sleep until a time of its own; only urgent rings wake it.
     pub fn prepare_doze(&self) {
         self.prepare(DOZING);
+    }
+
+    /// Owner: about to sleep until a time of its own, or until those who feed it are done. Look at
+    /// [`is_asleep`](Self::is_asleep) of their bells after this call.
+    pub fn prepare_listen(&self) {
+        self.prepare(LISTENING);
+    }
+
+    /// Anyone: whether the owner has nothing to do. Only a hint, unless the caller's own
+    /// [`prepare_listen`](Self::prepare_listen) came before and the owner calls `ring_done` when it falls asleep.
+    pub fn is_asleep(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == ASLEEP
     }
 
     fn prepare(&self, level: u32) {

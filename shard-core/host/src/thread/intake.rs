@@ -106,6 +106,9 @@ impl ShardThread {
             return;
         }
         self.appended = last;
+        if u64::from(self.node.appender().pending_records()) <= records {
+            self.batch_first_ns = at_ns;
+        }
         self.window
             .on_append(at_ns, u32::try_from(records).unwrap_or(u32::MAX));
         self.stats.ops.add(records);

@@ -103,6 +103,11 @@ impl Outbound {
         self.stuck
     }
 
+    /// A net thread is at work, so more requests may come soon.
+    pub(super) fn nets_are_awake(&self) -> bool {
+        self.nets.iter().any(|net| !net.bell.is_asleep())
+    }
+
     /// Shows everything to its readers, and wakes those that sleep: one bell a thread.
     pub(super) fn publish(&mut self) {
         for net in &mut self.nets {

@@ -13,17 +13,41 @@ impl ShardThread {
         }
         let now_ns = monotonic_ns();
         let pending = self.node.appender().pending_bytes();
-        match self.window.should_seal(now_ns, pending, false, true) {
-            // A segment is missing, or a moment ago there was still input; the keeper rings.
-            Seal::Now if !self.node.appender().waits_for_segment() => {}
-            Seal::At(until) => {
-                self.stats.windows.add(1);
-                self.inbound.bell.prepare_doze();
-                self.inbound
-                    .bell
-                    .wait(Some(Duration::from_nanos(until.saturating_sub(now_ns))));
-            }
-            Seal::Now | Seal::No => self.sleep(now_ns, timeout),
+        let seal = self.window.should_seal(now_ns, pending, false, true);
+        if seal == Seal::No || self.node.appender().waits_for_segment() {
+            // With a segment missing, its keeper rings.
+            return self.sleep(now_ns, timeout);
+        }
+        if let Some(until) = self.open_until(now_ns) {
+            return self.listen(now_ns, until);
+        }
+        if let Seal::At(until) = seal {
+            self.stats.windows.add(1);
+            self.inbound.bell.prepare_doze();
+            self.inbound
+                .bell
+                .wait(Some(Duration::from_nanos(until.saturating_sub(now_ns))));
+        }
+    }
+
+    /// How long the batch stays open because a net thread is at work, whatever the window makes of the rate:
+    /// it decides by single records, and a net thread shows its requests a turn's worth at a time. On a core
+    /// that both share it is also what lets the net thread end its turn.
+    pub(super) fn open_until(&self, now_ns: u64) -> Option<u64> {
+        let appender = self.node.appender();
+        let until = self.batch_first_ns + u64::from(self.settings.window_us_max) * 1000;
+        let pends = (1..limits::BATCH_OPEN_RECORDS).contains(&appender.pending_records());
+        (pends && now_ns < until && self.out.nets_are_awake()).then_some(until)
+    }
+
+    /// Until the time is over, or no net thread has anything more.
+    fn listen(&mut self, now_ns: u64, until: u64) {
+        self.stats.windows.add(1);
+        self.inbound.bell.prepare_listen();
+        if self.out.nets_are_awake() {
+            self.inbound.bell.wait(Some(Duration::from_nanos(until - now_ns)));
+        } else {
+            self.inbound.bell.woke();
         }
     }
 

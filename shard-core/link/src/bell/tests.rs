@@ -148,6 +148,26 @@ mod explored {
         owner_receives(2, false);
     }
 
+    /// A listener sleeps only while its feeder is awake, and the feeder says when it falls asleep.
+    #[test]
+    fn a_listener_never_misses_that_its_feeder_is_done() {
+        loom::model(|| {
+            let (own, feeder) = (Arc::new(Bell::for_thread()), Arc::new(Bell::for_thread()));
+            let (their_own, their_feeder) = (Arc::clone(&own), Arc::clone(&feeder));
+            thread::spawn(move || {
+                their_feeder.prepare_sleep();
+                their_own.ring_done();
+            });
+            own.prepare_listen();
+            if feeder.is_asleep() {
+                own.woke();
+            } else {
+                own.wait(None);
+                assert!(feeder.is_asleep());
+            }
+        });
+    }
+
     #[test]
     fn a_doze_never_loses_an_urgent_ring() {
         owner_receives(1, true);
