@@ -82,12 +82,18 @@ fn a_table_that_overflows_refuses_too_much_and_never_admits_too_much() {
 #[test]
 fn an_expired_slot_serves_the_next_key() {
     let table = Table::new(Limit::Bucket { rate: 1.0, burst: 1 }, 1, 0).unwrap();
+    let mut refused = 0;
     for round in 0..100 {
         for n in 0..WAYS as u64 {
             let take = table.take(table.buyer_key(&buyer(round * 8 + n)), round * SECOND);
-            assert!(take.allowed, "round {round} key {n}");
+            refused += u32::from(!take.allowed);
         }
     }
+    // Two keys of a round share a tag in C(8,2) / 16,384 of the rounds: five such rounds of a hundred come once in 10^6 runs.
+    assert!(
+        refused < 5,
+        "{refused} of 800 takes met a slot that should have been free"
+    );
 }
 
 #[test]

@@ -6,6 +6,9 @@
 //! monoio has no hook at the end of a turn, and its park waits for one completion. The turn task stands in for it:
 //! whoever gives the worker something wakes it, and as the run queue is first in first out it runs after every task
 //! that was ready before it.
+//!
+//! `readable(false)`, not `true`: the epoll driver keeps a descriptor's readiness until one of its own reads finds nothing, and
+//! ours are direct; relaxed, it would say "ready" for ever.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -177,7 +180,7 @@ async fn read(thread: Rc<Thread>, peer: Rc<Peer>, stream: Rc<TcpStream>, slot: u
             peer.reader.notified().await;
             continue;
         }
-        if stream.readable(true).await.is_err() || peer.ended.get() {
+        if stream.readable(false).await.is_err() || peer.ended.get() {
             break;
         }
         if !read_once(&thread, peer.fd, slot) {
@@ -254,7 +257,7 @@ async fn send_all(stream: &TcpStream, fd: RawFd, mut bytes: &[u8]) -> io::Result
     while !bytes.is_empty() {
         match rustix::net::send(borrow(fd), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Ok(length) => bytes = &bytes[length..],
-            Err(rustix::io::Errno::AGAIN) => stream.writable(true).await?,
+            Err(rustix::io::Errno::AGAIN) => stream.writable(false).await?,
             Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -320,7 +323,7 @@ async fn bell(thread: Rc<Thread>) {
     let Ok(stream) = UnixStream::from_std(copy.into()) else {
         return;
     };
-    while stream.readable(true).await.is_ok() {
+    while stream.readable(false).await.is_ok() {
         thread.worker.borrow_mut().woke();
         thread.turn.notify();
     }
