@@ -50,7 +50,12 @@ pub fn prepare<F: Files>(files: &mut F, log: LogId, segment: &NewSegment) -> io:
     let fresh = join(SPARE, &format!("{log}-{}.new", segment.number));
     let spare = take_spare(files, bytes)?;
     let source = match &spare {
-        Some(path) => path.clone(),
+        Some(path) => {
+            // A kill may have come right after the segment was taken out of its log. Were the power lost later, it would
+            // be back there with another log's header.
+            files.sync_dir(SPARE)?;
+            path.clone()
+        }
         None => {
             let zeroed = files.zero(&fresh, 0, bytes);
             if zeroed.is_err() {

@@ -46,6 +46,8 @@ pub struct Disk {
     unsynced_names: Vec<NameChange>,
     /// Operations until the machine stops in the middle of one; none when it does not.
     stop_after: Option<u32>,
+    /// It stopped so.
+    stopped: bool,
     /// Bytes that files may grow by before the disk is full.
     pub room_bytes: Option<u64>,
 }
@@ -59,6 +61,12 @@ impl Disk {
     /// Makes the disk stop the machine at the `operations`-th operation from now, or never.
     pub fn stop_after(&mut self, operations: Option<u32>) {
         self.stop_after = operations;
+        self.stopped = false;
+    }
+
+    /// Whether the machine stopped in the middle of an operation since [`Disk::stop_after`].
+    pub fn has_stopped(&self) -> bool {
+        self.stopped
     }
 
     /// Loses power: of everything unsynced a random part survives.
@@ -102,6 +110,7 @@ impl Disk {
     fn step(&mut self) -> io::Result<()> {
         if let Some(left) = &mut self.stop_after {
             if *left == 0 {
+                self.stopped = true;
                 return Err(stopped());
             }
             *left -= 1;
@@ -236,14 +245,11 @@ impl Files for Disk {
 
     fn sync_dir(&mut self, dir: &str) -> io::Result<()> {
         self.step()?;
-        // Names of one directory in their order; those of the others keep theirs.
-        let (synced, left): (Vec<_>, Vec<_>) = self
-            .unsynced_names
-            .drain(..)
-            .partition(|change| change.dir() == dir);
-        self.unsynced_names = left;
-        for change in &synced {
-            rename(&mut self.durable_names, change);
+        // A journal keeps the order of changes: what came before the directory's last change is durable with it.
+        let last = self.unsynced_names.iter().rposition(|change| change.is_in(dir));
+        let synced = last.map_or(0, |last| last + 1);
+        for change in self.unsynced_names.drain(..synced) {
+            rename(&mut self.durable_names, &change);
         }
         Ok(())
     }
@@ -270,9 +276,13 @@ impl Change {
 }
 
 impl NameChange {
-    fn dir(&self) -> &str {
-        let (NameChange::Link(path, _) | NameChange::Unlink(path) | NameChange::Rename(_, path)) = self;
-        path.rsplit_once('/').map_or("", |(dir, _)| dir)
+    /// Whether it changes the directory.
+    fn is_in(&self, dir: &str) -> bool {
+        let of = |path: &str| path.rsplit_once('/').map_or("", |(dir, _)| dir) == dir;
+        match self {
+            NameChange::Link(path, _) | NameChange::Unlink(path) => of(path),
+            NameChange::Rename(from, to) => of(from) || of(to),
+        }
     }
 }
 
@@ -285,10 +295,8 @@ fn rename(names: &mut BTreeMap<String, usize>, change: &NameChange) {
             names.remove(path);
         }
         NameChange::Rename(from, to) => {
-            // The name it had may be lost with an earlier, unsynced change.
-            if let Some(inode) = names.remove(from) {
-                names.insert(to.clone(), inode);
-            }
+            let inode = names.remove(from).expect("changes keep their order");
+            names.insert(to.clone(), inode);
         }
     }
 }

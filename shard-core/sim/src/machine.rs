@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use tidegate_log::{Batch, Seal, ShardClock, Window, WindowConfig};
-use tidegate_node::checkpoint::{self};
+use tidegate_log::{Batch, NewSegment, Seal, ShardClock, Window, WindowConfig};
+use tidegate_node::checkpoint::{self, CheckpointJob};
 use tidegate_node::open::OldLogs;
 use tidegate_node::{Envelope, Files, Node, OpenConfig, Opened, Output, Ticket, open, segments};
 use tidegate_shard_core::{Command, Millis, ShardId};
@@ -130,6 +130,9 @@ impl World {
             let now = self.tell_time(thread);
             self.node(thread).start(now);
             self.pump(thread)?;
+            if self.machine.is_none() {
+                break;
+            }
         }
         Ok(())
     }
@@ -224,30 +227,8 @@ impl World {
                 self.check_shard(envelope.to)
             }
             Live::Written(thread) => self.written(thread),
-            Live::Prepare(thread, segment) => {
-                let log = self.log_of(thread);
-                match segments::prepare(&mut self.disk, log, &segment) {
-                    Ok(()) => self.node(thread).segment_ready(segment.number),
-                    Err(_) => {
-                        self.node(thread).no_room();
-                        self.plan_live(20 * MS, Live::Prepare(thread, segment));
-                    }
-                }
-                self.pump(thread)
-            }
-            Live::Checkpoint(thread, job) => {
-                let config = self.running().config.clone();
-                let shards = self.plan.shards;
-                match checkpoint::run(&mut self.disk, &job, &|shard| config.shard_config(shard, shards)) {
-                    Ok(marks) => {
-                        self.figures.checkpoints += 1;
-                        self.node(thread).checkpointed(&marks);
-                    }
-                    Err(error) if error.is_io() => self.node(thread).checkpoint_failed(),
-                    Err(error) => return Err(format!("a checkpoint of a running log failed: {error}")),
-                }
-                self.pump(thread)
-            }
+            Live::Prepare(thread, segment) => self.prepare(thread, segment),
+            Live::Checkpoint(thread, job) => self.checkpoint(thread, &job),
             Live::Applied(shard, op) => {
                 let thread = self.running().thread_of(shard);
                 let now = self.tell_time(thread);
@@ -255,6 +236,61 @@ impl World {
                 self.pump(thread)
             }
         }
+    }
+
+    fn prepare(&mut self, thread: usize, segment: NewSegment) -> Result<(), Broken> {
+        let log = self.log_of(thread);
+        self.risk();
+        let prepared = segments::prepare(&mut self.disk, log, &segment);
+        if self.came_to_a_stop() {
+            return Ok(());
+        }
+        match prepared {
+            Ok(()) => self.node(thread).segment_ready(segment.number),
+            Err(_) => {
+                self.node(thread).no_room();
+                self.plan_live(20 * MS, Live::Prepare(thread, segment));
+            }
+        }
+        self.pump(thread)
+    }
+
+    fn checkpoint(&mut self, thread: usize, job: &CheckpointJob) -> Result<(), Broken> {
+        let config = self.running().config.clone();
+        let shards = self.plan.shards;
+        self.risk();
+        let made = checkpoint::run(&mut self.disk, job, &|shard| config.shard_config(shard, shards));
+        if self.came_to_a_stop() {
+            return Ok(());
+        }
+        match made {
+            Ok(marks) => {
+                self.figures.checkpoints += 1;
+                self.node(thread).checkpointed(&marks);
+            }
+            Err(error) if error.is_io() => self.node(thread).checkpoint_failed(),
+            Err(error) => return Err(format!("a checkpoint of a running log failed: {error}")),
+        }
+        self.pump(thread)
+    }
+
+    /// Now and then the machine stops in the middle of what comes now.
+    pub(crate) fn risk(&mut self) {
+        if !self.calm && self.rng.below(1000) < self.plan.midway_stops {
+            let operations = self.rng.below(20) as u32;
+            self.disk.stop_after(Some(operations));
+        }
+    }
+
+    /// Whether it did; then it is down.
+    pub(crate) fn came_to_a_stop(&mut self) -> bool {
+        let stopped = self.disk.has_stopped();
+        self.disk.stop_after(None);
+        if stopped {
+            let power_loss = self.rng.percent(50);
+            self.halt(power_loss);
+        }
+        stopped
     }
 
     fn written(&mut self, thread: usize) -> Result<(), Broken> {
@@ -297,7 +333,12 @@ impl World {
         while let Some(freed) = self.node(thread).pop_freed() {
             let log = self.log_of(thread);
             self.figures.freed += 1;
-            segments::free(&mut self.disk, log, freed).expect("the simulated disk renames");
+            self.risk();
+            let result = segments::free(&mut self.disk, log, freed);
+            if self.came_to_a_stop() {
+                return Ok(());
+            }
+            result.map_err(|error| format!("a segment cannot be freed: {error}"))?;
         }
         if let Some(job) = self.node(thread).checkpoint_due() {
             let delay = self.rng.between(1, 30) * MS;

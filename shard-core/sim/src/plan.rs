@@ -45,6 +45,8 @@ pub struct Plan {
     pub checkpoint_segments: u32,
     /// In percent: how many starts stop again before they serve.
     pub start_stops: u64,
+    /// In a thousand: how often the machine stops in the middle of preparing or freeing a segment or of a checkpoint.
+    pub midway_stops: u64,
     /// In percent: answers that are lost on their way to the client.
     pub lost_answers: u64,
     /// A write and its sync take this long in microseconds, from and to.
@@ -108,6 +110,7 @@ impl Plan {
             batch_bytes_max: [8 * 1024, 64 * 1024][rng.index(2)],
             checkpoint_segments: rng.between(1, 3) as u32,
             start_stops: 25,
+            midway_stops: if rng.percent(50) { 0 } else { 8 },
             lost_answers: rng.below(10),
             write_us: if slow_disk { (500, 20 * MS) } else { (80, 3 * MS) },
             net_us: if slow_net { (100, 60 * MS) } else { (5, 2 * MS) },

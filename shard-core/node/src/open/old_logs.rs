@@ -49,19 +49,20 @@ impl OldLogs {
         applied: impl Fn(u16) -> u64,
     ) -> io::Result<()> {
         let is_applied = |old: &OldLog| old.ops.iter().all(|op| op.op <= applied(op.shard));
-        let before = manifest.layouts.len();
-        while manifest.layouts.len() > 1 {
-            let layout = &manifest.layouts[0];
+        let mut fewer = manifest.clone();
+        while fewer.layouts.len() > 1 {
+            let layout = &fewer.layouts[0];
             let owed = |log: LogId| self.logs.iter().any(|old| old.log == log && !is_applied(old));
             if layout.logs.iter().any(|log| owed(log.log)) {
                 break;
             }
-            manifest.layouts.remove(0);
+            fewer.layouts.remove(0);
         }
-        if manifest.layouts.len() == before {
+        if fewer.layouts.len() == manifest.layouts.len() {
             return Ok(());
         }
-        files.replace("", MANIFEST, &manifest.encode())?;
+        files.replace("", MANIFEST, &fewer.encode())?;
+        *manifest = fewer;
         remove_unknown(files, manifest)?;
         self.logs.retain(|old| is_known(manifest, &old.log.to_string()));
         Ok(())

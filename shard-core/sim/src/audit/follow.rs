@@ -26,20 +26,9 @@ impl World {
                 }
             }
         }
-        let audit = &self.audit;
-        let applied = |shard: u16| audit.shards[usize::from(shard)].entries.len() as u64;
-        if !machine.old_logs.is_empty() {
-            let removed = machine
-                .old_logs
-                .remove_applied(&mut self.disk, &mut machine.manifest, applied);
-            // A full disk: they are removed when there is room for the new manifest.
-            removed.or_else(|error| {
-                if self.disk.room_bytes.is_some() {
-                    Ok(())
-                } else {
-                    Err(error.to_string())
-                }
-            })?;
+        self.remove_old_logs()?;
+        if self.machine.is_none() {
+            return Ok(());
         }
         for shard in 0..self.plan.shards {
             let history = &mut self.audit.shards[usize::from(shard)];
@@ -51,6 +40,24 @@ impl World {
             self.plan_live(delay, Live::Applied(ShardId(shard), op));
         }
         Ok(())
+    }
+
+    /// Removes the logs of earlier layouts of which the store has everything.
+    fn remove_old_logs(&mut self) -> Result<(), Broken> {
+        self.risk();
+        let audit = &self.audit;
+        let applied = |shard: u16| audit.shards[usize::from(shard)].entries.len() as u64;
+        let Some(machine) = &mut self.machine else {
+            return Ok(());
+        };
+        let removed = machine
+            .old_logs
+            .remove_applied(&mut self.disk, &mut machine.manifest, applied);
+        // A full disk: they are removed when there is room for the new manifest.
+        if self.came_to_a_stop() || self.disk.room_bytes.is_some() {
+            return Ok(());
+        }
+        removed.map_err(|error| error.to_string())
     }
 }
 
