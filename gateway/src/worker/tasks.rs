@@ -54,10 +54,14 @@ pub fn run(driver: Driver, worker: Worker, listener: OwnedFd) -> io::Result<()> 
                 .with_entries(4096);
             builder.enable_timer().build()?.block_on(serve(worker, listener))
         }
-        Driver::Epoll => RuntimeBuilder::<monoio::LegacyDriver>::new()
-            .enable_timer()
-            .build()?
-            .block_on(serve(worker, listener)),
+        Driver::Epoll => {
+            // epoll's accept would wait in the kernel, and the thread with it; io_uring's must not be told this.
+            rustix::io::ioctl_fionbio(&listener, true)?;
+            RuntimeBuilder::<monoio::LegacyDriver>::new()
+                .enable_timer()
+                .build()?
+                .block_on(serve(worker, listener))
+        }
     }
 }
 
