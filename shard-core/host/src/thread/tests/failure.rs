@@ -120,3 +120,20 @@ fn what_crosses_the_rings_stays_small() {
     assert!(size_of::<Request>() <= 256, "{}", size_of::<Request>());
     assert!(size_of::<Event>() <= 256, "{}", size_of::<Event>());
 }
+
+#[test]
+fn a_start_on_a_full_disk_fails_and_works_once_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = Recorder::default();
+    recorder.faults.full.store(true, Ordering::Relaxed);
+    let world = World::start(dir.path(), &recorder, 1);
+    let failure = world.shared.failure().expect("the host says so");
+    assert!(failure.text.contains("the disk is full"));
+    recorder.faults.full.store(false, Ordering::Relaxed);
+    world.stop();
+    let mut world = World::start(dir.path(), &recorder, 2);
+    world.fill_catalogue();
+    world.place_orders(1, 50);
+    assert!(world.shared.failure().is_none());
+    world.stop();
+}
