@@ -327,3 +327,6 @@ fn survive(durable: &mut Vec<u8>, offset: usize, change: &Change, rng: &mut Rng)
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

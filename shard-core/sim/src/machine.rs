@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use tidegate_log::{Batch, NewSegment, Seal, ShardClock, Window, WindowConfig};
-use tidegate_node::checkpoint::{self, CheckpointJob};
+use tidegate_log::{Batch, Seal, ShardClock, Window, WindowConfig};
 use tidegate_node::open::OldLogs;
 use tidegate_node::{Envelope, Files, Node, OpenConfig, Opened, Output, Ticket, open, segments};
 use tidegate_shard_core::{Command, Millis, ShardId};
@@ -11,6 +10,8 @@ use tidegate_shard_core::{Command, Millis, ShardId};
 use crate::plan::{MS, Stop};
 use crate::queue::{Event, Live};
 use crate::world::{Broken, World, until_us};
+
+mod upkeep;
 
 /// A running machine.
 pub struct Machine {
@@ -60,13 +61,6 @@ impl Machine {
             .map(|thread| thread.time)
             .min()
             .expect("a machine has threads")
-    }
-}
-
-impl Thread {
-    /// The shards of the thread.
-    pub fn node_shards(&self) -> impl Iterator<Item = &tidegate_shard_core::Shard> + '_ {
-        self.node.shards()
     }
 }
 
@@ -160,14 +154,6 @@ impl World {
         self.queue.plan(self.now + down, Event::Start);
     }
 
-    fn crash_disk(&mut self, power_loss: bool) {
-        if power_loss {
-            self.disk.lose_power(&mut self.rng);
-        } else {
-            self.disk.kill();
-        }
-    }
-
     /// A request reaches the machine, if it runs.
     pub(crate) fn request(&mut self, ticket: u64, shard: ShardId, command: Command) -> Result<(), Broken> {
         let Some(machine) = &self.machine else {
@@ -184,18 +170,6 @@ impl World {
         self.node(thread).command(now, Ticket(ticket), shard, command);
         self.pump(thread)?;
         self.check_shard(shard)
-    }
-
-    /// Takes a thread off its core for a while.
-    pub(crate) fn maybe_stall(&mut self) {
-        if self.machine.is_none() || self.calm || !self.rng.percent(self.plan.stalls) {
-            return;
-        }
-        let thread = self.rng.index(self.threads());
-        let longest = if self.rng.percent(75) { 50 } else { 250 };
-        let until = self.now + self.rng.between(2, longest) * MS;
-        self.trace(|| format!("thread {thread} stalls until {until}"));
-        self.thread(thread).stalled_until = until;
     }
 
     pub(crate) fn live_event(&mut self, live: Live) -> Result<(), Broken> {
@@ -236,61 +210,6 @@ impl World {
                 self.pump(thread)
             }
         }
-    }
-
-    fn prepare(&mut self, thread: usize, segment: NewSegment) -> Result<(), Broken> {
-        let log = self.log_of(thread);
-        self.risk();
-        let prepared = segments::prepare(&mut self.disk, log, &segment);
-        if self.came_to_a_stop() {
-            return Ok(());
-        }
-        match prepared {
-            Ok(()) => self.node(thread).segment_ready(segment.number),
-            Err(_) => {
-                self.node(thread).no_room();
-                self.plan_live(20 * MS, Live::Prepare(thread, segment));
-            }
-        }
-        self.pump(thread)
-    }
-
-    fn checkpoint(&mut self, thread: usize, job: &CheckpointJob) -> Result<(), Broken> {
-        let config = self.running().config.clone();
-        let shards = self.plan.shards;
-        self.risk();
-        let made = checkpoint::run(&mut self.disk, job, &|shard| config.shard_config(shard, shards));
-        if self.came_to_a_stop() {
-            return Ok(());
-        }
-        match made {
-            Ok(marks) => {
-                self.figures.checkpoints += 1;
-                self.node(thread).checkpointed(&marks);
-            }
-            Err(error) if error.is_io() => self.node(thread).checkpoint_failed(),
-            Err(error) => return Err(format!("a checkpoint of a running log failed: {error}")),
-        }
-        self.pump(thread)
-    }
-
-    /// Now and then the machine stops in the middle of what comes now.
-    pub(crate) fn risk(&mut self) {
-        if !self.calm && self.rng.below(1000) < self.plan.midway_stops {
-            let operations = self.rng.below(20) as u32;
-            self.disk.stop_after(Some(operations));
-        }
-    }
-
-    /// Whether it did; then it is down.
-    pub(crate) fn came_to_a_stop(&mut self) -> bool {
-        let stopped = self.disk.has_stopped();
-        self.disk.stop_after(None);
-        if stopped {
-            let power_loss = self.rng.percent(50);
-            self.halt(power_loss);
-        }
-        stopped
     }
 
     fn written(&mut self, thread: usize) -> Result<(), Broken> {

@@ -120,7 +120,7 @@ impl Audit {
                 }
             }
         }
-        for shard in machine.threads.iter().flat_map(|thread| thread.node_shards()) {
+        for shard in machine.threads.iter().flat_map(|thread| thread.node.shards()) {
             for stock in shard.skus() {
                 let (held, sold) = sums.get(&stock.sku).copied().unwrap_or_default();
                 if (stock.held, stock.sold) != (held, sold) {

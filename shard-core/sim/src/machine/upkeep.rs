@@ -1,0 +1,86 @@
+//! What the machine does to its files beside the log's batches, and may be stopped in the midst of.
+
+use tidegate_log::NewSegment;
+use tidegate_node::checkpoint::{self, CheckpointJob};
+use tidegate_node::segments;
+
+use crate::plan::MS;
+use crate::queue::Live;
+use crate::world::{Broken, World};
+
+impl World {
+    pub(super) fn prepare(&mut self, thread: usize, segment: NewSegment) -> Result<(), Broken> {
+        let log = self.log_of(thread);
+        self.risk();
+        let prepared = segments::prepare(&mut self.disk, log, &segment);
+        if self.came_to_a_stop() {
+            return Ok(());
+        }
+        match prepared {
+            Ok(()) => self.node(thread).segment_ready(segment.number),
+            Err(_) => {
+                self.node(thread).no_room();
+                self.plan_live(20 * MS, Live::Prepare(thread, segment));
+            }
+        }
+        self.pump(thread)
+    }
+
+    pub(super) fn checkpoint(&mut self, thread: usize, job: &CheckpointJob) -> Result<(), Broken> {
+        let config = self.running().config.clone();
+        let shards = self.plan.shards;
+        self.risk();
+        let made = checkpoint::run(&mut self.disk, job, &|shard| config.shard_config(shard, shards));
+        if self.came_to_a_stop() {
+            return Ok(());
+        }
+        match made {
+            Ok(marks) => {
+                self.figures.checkpoints += 1;
+                self.node(thread).checkpointed(&marks);
+            }
+            Err(error) if error.is_io() => self.node(thread).checkpoint_failed(),
+            Err(error) => return Err(format!("a checkpoint of a running log failed: {error}")),
+        }
+        self.pump(thread)
+    }
+
+    /// Now and then the machine stops in the middle of what comes now.
+    pub(crate) fn risk(&mut self) {
+        if !self.calm && self.rng.below(1000) < self.plan.midway_stops {
+            let operations = self.rng.below(20) as u32;
+            self.disk.stop_after(Some(operations));
+        }
+    }
+
+    /// Whether it did; then it is down.
+    pub(crate) fn came_to_a_stop(&mut self) -> bool {
+        let stopped = self.disk.has_stopped();
+        self.disk.stop_after(None);
+        if stopped {
+            let power_loss = self.rng.percent(50);
+            self.halt(power_loss);
+        }
+        stopped
+    }
+
+    /// Takes a thread off its core for a while.
+    pub(crate) fn maybe_stall(&mut self) {
+        if self.machine.is_none() || self.calm || !self.rng.percent(self.plan.stalls) {
+            return;
+        }
+        let thread = self.rng.index(self.threads());
+        let longest = if self.rng.percent(75) { 50 } else { 250 };
+        let until = self.now + self.rng.between(2, longest) * MS;
+        self.trace(|| format!("thread {thread} stalls until {until}"));
+        self.thread(thread).stalled_until = until;
+    }
+
+    pub(super) fn crash_disk(&mut self, power_loss: bool) {
+        if power_loss {
+            self.disk.lose_power(&mut self.rng);
+        } else {
+            self.disk.kill();
+        }
+    }
+}
