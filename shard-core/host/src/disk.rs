@@ -37,8 +37,9 @@ pub enum Selected {
 /// the choice cannot be had.
 pub fn select(choice: WriterChoice) -> (Selected, Option<String>) {
     match choice {
-        // One pwritev2 costs less CPU a commit than glommio's write and fdatasync through its executor, and
-        // takes no longer: see the table in examples/writers.rs.
+        // Thread CPU a commit, the quietest of five runs of examples/writers.rs on a machine that was busy with
+        // other work: pwritev2 45 us, glommio 75 us (its executor polls, so it is not the slower one to return).
+        // In the busier runs neither was ahead for certain. On a core that net threads share, CPU is what counts.
         WriterChoice::Auto | WriterChoice::Direct => (Selected::Direct, None),
         WriterChoice::Glommio => match glommio::probe() {
             Ok(()) => (Selected::Glommio, None),
