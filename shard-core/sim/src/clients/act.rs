@@ -61,8 +61,20 @@ impl World {
             58..66 => self.change_stock(),
             66..70 => task(Command::ReadStock { sku: self.any_sku() }),
             70..72 => task(Command::ReadSku { sku: self.any_sku() }),
+            72..75 => self.adjust_sku(),
             _ => self.about_order(),
         }
+    }
+
+    /// An operator sets a field: the stock, which is absolute and may be refused, the price, or a pause.
+    fn adjust_sku(&mut self) -> Task {
+        let mut put = PutSku::new(self.any_sku());
+        match self.rng.below(3) {
+            0 => put.stock = Some(self.rng.between(0, 50)),
+            1 => put.price = Some(self.rng.between(1, 500)),
+            _ => put.paused = Some(self.rng.percent(30)),
+        }
+        task(Command::PutSku(Box::new(put)))
     }
 
     fn any_sku(&mut self) -> SkuName {
