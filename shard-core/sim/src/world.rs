@@ -55,7 +55,7 @@ pub struct Figures {
     pub starts: u64,
     /// Starts that were stopped.
     pub stopped_starts: u64,
-    /// Starts with another number of threads.
+    /// Starts that found the logs of more than one layout of threads.
     pub layouts: u64,
     /// Batches written.
     pub batches: u64,
