@@ -87,3 +87,6 @@ impl<T> Gated<T> {
         self.released.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;
