@@ -99,7 +99,7 @@ impl Net {
                 };
                 let worker = Worker::new(parts);
                 match shell {
-                    Shell::Uring => uring::Shell::new(worker, listener)?.run(),
+                    Shell::Uring => uring::Shell::new(worker, listener, config.server.turn_us)?.run(),
                     Shell::Monoio(driver) => tasks::run(driver, worker, listener),
                 }
             })

@@ -8,6 +8,7 @@ pub(crate) mod write;
 use crate::context::Context;
 use crate::counters::bump;
 use crate::head::Span;
+use crate::host::CoveredHost;
 use crate::limits::{CHUNK_GAP_BYTES, IDLE_BUFFER_BYTES, SPARE_ANSWERS};
 use crate::output::Output;
 use crate::{Answer, Event, ExchangeId, Nanos, Refusal, Request};
@@ -47,7 +48,7 @@ pub(crate) struct H1 {
     /// The peer will send nothing more.
     eof: bool,
     /// The last host that the certificate was found to cover.
-    covered: Vec<u8>,
+    covered: CoveredHost,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +93,7 @@ impl H1 {
             idle_since: now,
             draining: false,
             eof: false,
-            covered: Vec::new(),
+            covered: CoveredHost::default(),
         }
     }
 
@@ -244,13 +245,9 @@ impl H1 {
         };
         let parsed = head::parse(&bytes[..end], &mut self.spans)?;
         if let Some(host) = parsed.host(&bytes[..end])
-            && self.covered != host.as_bytes()
+            && !self.covered.admits(host, context)
         {
-            if !context.covers(host) {
-                return Err(Refusal::Misdirected);
-            }
-            self.covered.clear();
-            self.covered.extend_from_slice(host.as_bytes());
+            return Err(Refusal::Misdirected);
         }
         let body = Body::new(parsed.framing, end, &context.config.limits)?;
         self.stage = match parsed.expects_continue {

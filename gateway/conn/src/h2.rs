@@ -15,6 +15,7 @@ mod tap;
 use crate::context::Context;
 use crate::counters::bump;
 use crate::h1::write::with_refusal;
+use crate::host::CoveredHost;
 use crate::output::Output;
 use crate::{Answer, Event, ExchangeId, Limits, Nanos, Refusal, Request};
 use ::h2::server;
@@ -47,6 +48,7 @@ pub(crate) struct H2 {
     /// Answered streams whose last frame is not written, with their deadlines, oldest first.
     unsent: VecDeque<(Nanos, u32)>,
     names: Names,
+    covered: CoveredHost,
     abuse: Abuse,
     requests: u64,
     has_answered: bool,
@@ -96,6 +98,7 @@ impl H2 {
             collecting: VecDeque::new(),
             unsent: VecDeque::new(),
             names: Names::default(),
+            covered: CoveredHost::default(),
             abuse: Abuse::new(now),
             requests: 0,
             has_answered: false,

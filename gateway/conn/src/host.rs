@@ -1,5 +1,7 @@
 //! Hosts, as `Host` and `:authority` carry them.
 
+use crate::context::Context;
+
 /// The host of `host[:port]` (RFC 9110 section 7.2), or `None` when it is not one. A strict subset of RFC 3986: no
 /// user information, no percent encoding, no sub-delimiters; what is left cannot mean two things to two readers.
 pub(crate) fn host_of(authority: &[u8]) -> Option<&str> {
@@ -38,6 +40,26 @@ pub(crate) fn host_of(authority: &[u8]) -> Option<&str> {
         std::str::from_utf8(host).ok()
     } else {
         None
+    }
+}
+
+/// The host that the connection's requests name, once the certificate was found to cover it: reading a certificate
+/// costs microseconds, and a connection nearly always names one host.
+#[derive(Debug, Default)]
+pub(crate) struct CoveredHost(Vec<u8>);
+
+impl CoveredHost {
+    /// Whether the certificate covers `host`; it is asked only when the host is another than before.
+    pub fn admits(&mut self, host: &str, context: &Context<'_>) -> bool {
+        if self.0 == host.as_bytes() {
+            return true;
+        }
+        let covers = context.covers(host);
+        if covers {
+            self.0.clear();
+            self.0.extend_from_slice(host.as_bytes());
+        }
+        covers
     }
 }
 

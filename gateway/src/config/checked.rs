@@ -51,6 +51,8 @@ pub struct Server {
     pub cores: Vec<usize>,
     /// How net threads do I/O.
     pub io: Io,
+    /// How long a busy net thread waits for more to do in one turn, microseconds; 0: not at all.
+    pub turn_us: u32,
     /// Peers whose word about the client's address is taken.
     pub trusted_proxies: TrustedProxies,
     /// Connections at once, over all net threads.

@@ -47,6 +47,7 @@ section! {
         threads: usize = 0,
         cores: Vec<usize> = Vec::new(),
         io: String = "auto".into(),
+        turn_us: u32 = 0,
         trusted_proxies: Option<Vec<String>> = None,
         connections_max: usize = 65_536,
     }

@@ -28,6 +28,9 @@ const TICK_NS: u64 = 100_000_000;
 /// TLS handshakes a turn may carry on: one costs about 380 us, and a storm of them must not stall orders.
 const HANDSHAKES_A_TURN: u32 = 3;
 
+/// Completions that end the wait of a busy turn early.
+const TURN_COMPLETIONS: usize = 64;
+
 /// What a completion belongs to; the top byte of `user_data`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -55,11 +58,15 @@ pub struct Shell {
     listener: Option<OwnedFd>,
     worker: Worker,
     next_tick_ns: u64,
+    /// How long a busy turn waits for more, microseconds; 0 where the kernel cannot.
+    turn_us: u32,
+    /// The last turn had more than one connection's work.
+    busy: bool,
 }
 
 impl Shell {
     /// Sets the ring up on the calling thread (which must be the one that runs it).
-    pub fn new(worker: Worker, listener: OwnedFd) -> io::Result<Shell> {
+    pub fn new(worker: Worker, listener: OwnedFd, turn_us: u32) -> io::Result<Shell> {
         let ring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
@@ -68,7 +75,14 @@ impl Shell {
             .setup_cqsize(COMPLETIONS)
             .build(ENTRIES)?;
         let buffers = Buffers::register(&ring)?;
+        let turn_us = if ring.params().is_feature_min_timeout() {
+            turn_us
+        } else {
+            0
+        };
         let mut shell = Shell {
+            turn_us,
+            busy: false,
             ring,
             buffers,
             sockets: Sockets::default(),
@@ -118,9 +132,14 @@ impl Shell {
         let timeout = Timespec::new()
             .sec(wait_ns / 1_000_000_000)
             .nsec((wait_ns % 1_000_000_000) as u32);
-        let args = SubmitArgs::new().timespec(&timeout);
-        let entered = if asleep {
-            self.ring.submitter().submit_with_args(1, &args)
+        let entered = if asleep && self.busy && self.turn_us > 0 {
+            // More is on its way, most likely: after `turn_us` one completion is enough, before that it takes many.
+            let args = SubmitArgs::new().timespec(&timeout).min_wait_usec(self.turn_us);
+            self.ring.submitter().submit_with_args(TURN_COMPLETIONS, &args)
+        } else if asleep {
+            self.ring
+                .submitter()
+                .submit_with_args(1, &SubmitArgs::new().timespec(&timeout))
         } else {
             // `want` of 1 with a zero time-out runs deferred work without waiting.
             self.ring
@@ -150,6 +169,7 @@ impl Shell {
         self.worker.overflows(queue.overflow());
         completions.extend(&mut queue);
         drop(queue);
+        self.busy = completions.len() > 1;
         for entry in completions.drain(..) {
             let (data, result, flags) = (entry.user_data(), entry.result(), entry.flags());
             let (generation, slot) = ((data >> 32) as u32 & 0x00ff_ffff, data as u32);

@@ -97,7 +97,7 @@ impl H2 {
     ) {
         let id = respond.stream_id().as_u32();
         let (parts, body) = request.into_parts();
-        let checked = request::check(&parts, context);
+        let checked = request::check(&parts, context, &mut self.covered);
         let mut stream = Stream::new(id, parts, body, respond, self.received_at);
         self.requests += 1;
         if self.requests == context.config.limits.requests {

@@ -2,13 +2,17 @@
 
 use crate::context::Context;
 use crate::head::{Head, Picked, Source};
-use crate::host::host_of;
+use crate::host::{CoveredHost, host_of};
 use crate::{Protocol, Refusal};
 use http::request::Parts;
 
 /// Checks a head by the same rules as HTTP/1.1's, as far as they apply (RFC 9113 section 8). Returns whether the
 /// client waits for 100 Continue.
-pub(crate) fn check(parts: &Parts, context: &Context<'_>) -> Result<bool, Refusal> {
+pub(crate) fn check(
+    parts: &Parts,
+    context: &Context<'_>,
+    covered: &mut CoveredHost,
+) -> Result<bool, Refusal> {
     let limits = &context.config.limits;
     if parts.method == http::Method::CONNECT {
         return Err(Refusal::NotImplemented);
@@ -32,7 +36,7 @@ pub(crate) fn check(parts: &Parts, context: &Context<'_>) -> Result<bool, Refusa
         return Err(Refusal::BadHost);
     }
     let host = host_of(authority.as_bytes()).ok_or(Refusal::BadHost)?;
-    if !context.covers(host) {
+    if !covered.admits(host, context) {
         return Err(Refusal::Misdirected);
     }
     let expects_continue = match picked.expect {

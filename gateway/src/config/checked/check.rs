@@ -85,6 +85,7 @@ fn check_server(raw: &RawServer) -> Checked<Server> {
         data: PathBuf::from(&raw.data),
         threads: threads("server.threads", raw.threads, &raw.cores)?,
         cores: raw.cores.clone(),
+        turn_us: within("server.turn_us", raw.turn_us, 0, 1_000)?,
         io: word(
             "server.io",
             &raw.io,
