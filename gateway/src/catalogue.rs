@@ -34,11 +34,14 @@ pub fn put(port: &mut NetPort, skus: &[SampleSku]) -> Result<(), String> {
                 shard,
                 command,
             };
-            port.try_send(request)
-                .map_err(|_| "the shards take no requests")?;
+            if port.try_send(request).is_err() {
+                // No credit left, or the shards do not serve any more: the time-out tells.
+                rest.push(index);
+                break;
+            }
             waiting += 1;
         }
-        if waiting == 0 {
+        if waiting == 0 && rest.is_empty() {
             return Ok(());
         }
         port.ring_bells();

@@ -82,6 +82,9 @@ pub struct RunArgs {
     /// Where the admin address is (server.admin).
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<String>,
+    /// Start although the wall clock is more than 24 h ahead of the log: after a long rest, or with a clock that was wrong before.
+    #[arg(long)]
+    pub allow_clock_jump: bool,
     /// Any key of the configuration; may be repeated.
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
@@ -101,9 +104,13 @@ impl RunArgs {
         let flags = flags
             .into_iter()
             .filter_map(|(key, value)| Some((key, value.clone()?)));
+        let mut set = self.set.clone();
+        if self.allow_clock_jump {
+            set.push("shards.allow_clock_jump=true".into());
+        }
         let sources = Sources {
             file: self.config.clone(),
-            set: self.set.clone(),
+            set,
             flags: flags.collect(),
             ..Sources::from_environment()
         };

@@ -246,6 +246,32 @@ pub fn local_address(listener: &OwnedFd) -> io::Result<SocketAddr> {
     SocketAddr::try_from(address).map_err(|_| io::Error::other("not an internet address"))
 }
 
+/// Descriptors beside connections: log segments, checkpoints, rings, the admin address.
+const DESCRIPTORS_RESERVED: u64 = 256;
+
+/// Raises the soft limit of open files to the hard one, and says so when that is too few for the connections allowed.
+pub fn raise_descriptor_limit(connections_max: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let current = if setrlimit(Resource::Nofile, raised).is_ok() {
+        limit.maximum
+    } else {
+        limit.current
+    };
+    let needed = connections_max as u64 + DESCRIPTORS_RESERVED;
+    if let Some(current) = current.filter(|current| *current < needed) {
+        tracing::warn!(
+            open_files = current,
+            connections_max,
+            "the limit of open files is below server.connections_max; raise LimitNOFILE (systemd) or ulimit -n to {needed}"
+        );
+    }
+}
+
 fn pin(core: usize) {
     let mut set = rustix::thread::CpuSet::new();
     set.set(core);

@@ -30,6 +30,7 @@ pub fn run(config: Config) -> Result<i32, String> {
     let config = Arc::new(config);
     let fresh = first_start::is_fresh(&config.server.data);
     let made = first_start::prepare(&config)?;
+    net::raise_descriptor_limit(config.server.connections_max);
     let (shell, fallback) = Shell::choose(config.server.io)?;
     if let Some(line) = fallback {
         tracing::warn!("{line}");
@@ -95,7 +96,7 @@ pub fn run(config: Config) -> Result<i32, String> {
     print!("{banner}");
     let _ = io::stdout().flush();
     tracing::info!(%address, nets = layout.nets, shards = layout.shards, shell = ?shell, "serving");
-    wait(&net, &host, &failed);
+    wait(&net, &host, &failed, &threads);
     end(threads, host, &net)
 }
 
@@ -162,8 +163,8 @@ fn spawn_nets(
     .collect()
 }
 
-/// Until SIGTERM, SIGINT, a drain by the admin address, or a failed log.
-fn wait(net: &Net, host: &Host, failed: &AtomicBool) {
+/// Until SIGTERM, SIGINT, a drain by the admin address, a failed log, or a net thread that ended.
+fn wait(net: &Net, host: &Host, failed: &AtomicBool, threads: &[JoinHandle<io::Result<()>>]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return };
     runtime.block_on(async {
@@ -178,7 +179,8 @@ fn wait(net: &Net, host: &Host, failed: &AtomicBool) {
                 _ = int.recv() => break,
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
             }
-            if host.failure().is_some() {
+            // A net thread that ended by itself took its connections along: better to start again than to serve half.
+            if host.failure().is_some() || threads.iter().any(JoinHandle::is_finished) {
                 failed.store(true, Ordering::Release);
                 break;
             }
@@ -192,10 +194,14 @@ fn wait(net: &Net, host: &Host, failed: &AtomicBool) {
 }
 
 fn end(threads: Vec<JoinHandle<io::Result<()>>>, host: Host, net: &Net) -> Result<i32, String> {
+    let mut status = 0;
     for thread in threads {
         match thread.join() {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "a net thread failed"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a net thread failed");
+                status = 1;
+            }
             Err(_) => {
                 return Err("a net thread panicked; the log holds every order that was answered".into());
             }
@@ -205,7 +211,7 @@ fn end(threads: Vec<JoinHandle<io::Result<()>>>, host: Host, net: &Net) -> Resul
     match host.stop() {
         Ok(()) => {
             tracing::info!("drained; the log is synced");
-            Ok(0)
+            Ok(status)
         }
         Err(failure) => Err(failure.text),
     }

@@ -33,6 +33,7 @@ pub fn start(
     host.backlog_bytes_max = shards.backlog_bytes;
     host.shed_after_ms = u32::try_from(config.overload.shed_after.as_millis()).unwrap_or(u32::MAX);
     host.stock_every_ms = STOCK_EVERY_MS;
+    host.allow_clock_jump = shards.allow_clock_jump;
     host.credits = config.overload.inflight_per_thread;
     host.on_failure = Some(Arc::new(|failure| {
         tracing::error!(thread = failure.thread, "{}", failure.text)

@@ -397,11 +397,24 @@ impl Worker {
         }
     }
 
-    /// Appends what is to be written; see [`Conn::transmit`].
+    /// Appends what is to be written; see [`Conn::transmit`]. Room in the output may let input go on: the slot is pumped again.
     pub fn transmit(&mut self, slot: u32, out: &mut Vec<u8>, cap: usize) -> bool {
-        self.slots[slot as usize]
-            .as_mut()
-            .is_some_and(|entry| !entry.lost && entry.conn.transmit(out, cap))
+        let Some(entry) = self.slots[slot as usize].as_mut().filter(|entry| !entry.lost) else {
+            return false;
+        };
+        let some = entry.conn.transmit(out, cap);
+        entry.answered |= some;
+        some
+    }
+
+    /// Whether nothing more is to be said on the socket, also not what was handed to it.
+    pub fn is_lost(&self, slot: u32) -> bool {
+        self.slots[slot as usize].as_ref().is_none_or(|entry| entry.lost)
+    }
+
+    /// How long a write may take, nanoseconds.
+    pub fn write_ns(&self) -> u64 {
+        self.config.deadlines.write.0
     }
 
     /// Whether the socket is to be read.

@@ -397,3 +397,36 @@ fn the_monoio_ring_serves_the_same_shop() {
         id
     );
 }
+
+const SHELLS: [&str; 2] = ["server.io=uring", "server.io=epoll"];
+
+#[test]
+fn a_thousand_pipelined_requests_are_all_answered() {
+    for shell in SHELLS {
+        let folder = tempfile::tempdir().unwrap();
+        let gateway = Gateway::start(folder.path(), &[shell, OFF[0], OFF[1]]);
+        let mut client = gateway.connect();
+        let one = "GET /v1/stock/SKU-1 HTTP/1.1\r\nhost: localhost\r\n\r\n";
+        client.send(one.repeat(1000).as_bytes());
+        for n in 0..1000 {
+            assert_eq!(client.response().status, 200, "answer {n} in {shell}");
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_never_reads_cannot_keep_the_gateway_from_ending() {
+    for shell in SHELLS {
+        let folder = tempfile::tempdir().unwrap();
+        let set = [shell, OFF[0], OFF[1], "timeouts.drain_ms=2000"];
+        let mut gateway = Gateway::start(folder.path(), &set);
+        let mut client = gateway.connect();
+        let one = "GET /v1/stock/SKU-1 HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(2000);
+        client.give_up_after(std::time::Duration::from_millis(500));
+        // Until its own socket takes no more: nothing is ever read.
+        while client.try_send(one.as_bytes()) {}
+        let began = std::time::Instant::now();
+        assert_eq!(gateway.terminate(), 0, "{shell}");
+        assert!(began.elapsed() < std::time::Duration::from_secs(15), "{shell}");
+    }
+}

@@ -49,7 +49,7 @@ section! {
         io: String = "auto".into(),
         turn_us: u32 = 0,
         trusted_proxies: Option<Vec<String>> = None,
-        connections_max: usize = 65_536,
+        connections_max: usize = 16_384,
     }
 }
 
@@ -83,6 +83,7 @@ section! {
         writer: String = "auto".into(),
         segment_bytes: u64 = 64 << 20,
         backlog_bytes: u64 = 8 << 30,
+        allow_clock_jump: bool = false,
     }
 }
 

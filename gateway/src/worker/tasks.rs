@@ -99,6 +99,8 @@ struct Peer {
     writer: Notify,
     reader: Notify,
     fd: RawFd,
+    /// When the write under way began, nanoseconds; 0: none.
+    writing_since_ns: Cell<u64>,
     /// Tasks that still use the socket; the last one frees the slot.
     tasks: Cell<u32>,
     ended: Cell<bool>,
@@ -155,6 +157,7 @@ fn open(thread: &Rc<Thread>, stream: TcpStream, peer: SocketAddr) {
         writer: Notify::default(),
         reader: Notify::default(),
         fd: stream.as_raw_fd(),
+        writing_since_ns: Cell::new(0),
         tasks: Cell::new(2),
         ended: Cell::new(false),
     });
@@ -234,10 +237,15 @@ async fn write(thread: Rc<Thread>, peer: Rc<Peer>, stream: Rc<TcpStream>, slot: 
             (some, worker.is_closed(slot), worker.wants_shutdown(slot))
         };
         if some {
+            peer.writing_since_ns.set(clock::now_ns());
             if send_all(&stream, peer.fd, &out).await.is_err() {
                 thread.worker.borrow_mut().lost(slot);
             }
+            peer.writing_since_ns.set(0);
             out.clear();
+            // Room in the output may let input go on.
+            thread.worker.borrow_mut().mark_dirty(slot);
+            thread.turn.notify();
             continue;
         }
         if shutdown && !std::mem::replace(&mut shut, true) {
@@ -304,6 +312,10 @@ fn one_turn(thread: &Thread) -> Turn {
     worker.replies(now_ns);
     while let Some(slot) = worker.next_dirty(now_ns) {
         if let Some(Some(peer)) = thread.peers.borrow().get(slot as usize) {
+            if worker.is_lost(slot) {
+                // A write that nobody takes ends with this, and its task with it.
+                let _ = rustix::net::shutdown(borrow(peer.fd), rustix::net::Shutdown::Both);
+            }
             peer.writer.notify();
             peer.reader.notify();
         }
@@ -336,7 +348,16 @@ async fn bell(thread: Rc<Thread>) {
 async fn ticks(thread: Rc<Thread>) {
     loop {
         monoio::time::sleep(TICK).await;
-        thread.worker.borrow_mut().tick(clock::now_ns());
+        let now_ns = clock::now_ns();
+        let mut worker = thread.worker.borrow_mut();
+        worker.tick(now_ns);
+        for (slot, peer) in thread.peers.borrow().iter().enumerate() {
+            let since = peer.as_ref().map_or(0, |peer| peer.writing_since_ns.get());
+            if since != 0 && now_ns - since > worker.write_ns() {
+                worker.lost(slot as u32);
+            }
+        }
+        drop(worker);
         thread.turn.notify();
     }
 }

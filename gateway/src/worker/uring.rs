@@ -28,6 +28,9 @@ const TICK_NS: u64 = 100_000_000;
 /// TLS handshakes a turn may carry on: one costs about 380 us, and a storm of them must not stall orders.
 const HANDSHAKES_A_TURN: u32 = 3;
 
+/// Bytes read that a connection does not take: the receives that were under way when reading was taken back, and no more.
+const HELD_MAX: usize = 256 * 1024;
+
 /// Completions that end the wait of a busy turn early.
 const TURN_COMPLETIONS: usize = 64;
 
@@ -62,6 +65,8 @@ pub struct Shell {
     turn_us: u32,
     /// The last turn had more than one connection's work.
     busy: bool,
+    /// Accepting waits for the next tick.
+    accept_paused: bool,
 }
 
 impl Shell {
@@ -83,6 +88,7 @@ impl Shell {
         let mut shell = Shell {
             turn_us,
             busy: false,
+            accept_paused: false,
             ring,
             buffers,
             sockets: Sockets::default(),
@@ -106,16 +112,16 @@ impl Shell {
             self.carry_on(now_ns);
             self.worker.replies(now_ns);
             if now_ns >= self.next_tick_ns {
-                self.worker.tick(now_ns);
+                self.tick(now_ns);
                 self.next_tick_ns = now_ns + TICK_NS;
             }
             while let Some(slot) = self.worker.next_dirty(now_ns) {
-                self.flush(slot);
+                self.flush(slot, now_ns);
             }
             self.worker.ring_bells();
             self.buffers.publish();
             if self.worker.is_draining() {
-                self.listener = None;
+                self.stop_accepting();
                 if self.worker.is_drained() {
                     return Ok(());
                 }
@@ -153,7 +159,7 @@ impl Shell {
             Err(error)
                 if !matches!(
                     error.raw_os_error(),
-                    Some(libc::ETIME | libc::EINTR | libc::EBUSY)
+                    Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN)
                 ) =>
             {
                 Err(error)
@@ -192,7 +198,20 @@ impl Shell {
             self.worker.accept_failed(-result);
         }
         if !cqueue::more(flags) && self.listener.is_some() {
-            self.arm_accept();
+            // Out of descriptors or memory: trying again at once would only spin.
+            let short = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].contains(&-result);
+            if short {
+                self.accept_paused = true;
+            } else {
+                self.arm_accept();
+            }
+        }
+    }
+
+    /// The armed accept holds the socket open; shutting it down takes it out of the kernel's spread over the listeners.
+    fn stop_accepting(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            socket::shutdown(listener.as_raw_fd(), libc::SHUT_RDWR);
         }
     }
 
@@ -227,14 +246,26 @@ impl Shell {
                     self.worker.receive(slot, bytes, now_ns);
                 } else {
                     socket.held.extend_from_slice(bytes);
+                    let too_much = socket.held.len() > HELD_MAX;
                     if admit == Admit::NextTurn {
                         self.sockets.defer(slot);
+                    }
+                    if too_much {
+                        self.worker.lost(slot);
                     }
                     self.worker.mark_dirty(slot);
                 }
                 self.buffers.give_back(id);
             }
-            (0, _) => self.worker.receive_eof(slot, now_ns),
+            (0, _) => {
+                socket.eof = true;
+                // What came before the end is taken before the end.
+                if socket.held.is_empty() {
+                    self.worker.receive_eof(slot, now_ns);
+                } else {
+                    self.worker.mark_dirty(slot);
+                }
+            }
             // No buffer was free, or a cancel of ours: armed again by the flush.
             (code, _) if code == -libc::ENOBUFS || code == -libc::ECANCELED => self.worker.mark_dirty(slot),
             _ => self.worker.lost(slot),
@@ -274,7 +305,11 @@ impl Shell {
             match self.worker.admit(slot, HANDSHAKES_A_TURN) {
                 Admit::Now => {
                     let bytes = std::mem::take(&mut socket.held);
+                    let eof = socket.eof;
                     self.worker.receive(slot, &bytes, now_ns);
+                    if eof {
+                        self.worker.receive_eof(slot, now_ns);
+                    }
                 }
                 Admit::NextTurn => self.sockets.defer(slot),
                 Admit::WhenItReads => {}
@@ -283,17 +318,27 @@ impl Shell {
     }
 
     /// Brings a socket in line with its connection: output is sent, reading goes on or stops, the end is carried out.
-    fn flush(&mut self, slot: u32) {
+    fn flush(&mut self, slot: u32, now_ns: u64) {
         let Some(socket) = self.sockets.at_mut(slot) else {
             return;
         };
         if !socket.sending && self.worker.transmit(slot, &mut socket.out, TRANSMIT_CAP) {
             socket.sending = true;
             socket.sent = 0;
+            socket.send_began_ns = now_ns;
             self.push_send(slot);
-            return;
         }
+        let Some(socket) = self.sockets.at_mut(slot) else {
+            return;
+        };
         if socket.sending {
+            // A peer that reads nothing would hold the send, and with it the slot, for ever. An end in good order waits for the
+            // bytes that are still on their way.
+            if self.worker.is_lost(slot) {
+                self.close(slot);
+            } else {
+                self.read_or_not(slot);
+            }
             return;
         }
         if self.worker.wants_shutdown(slot) && !socket.shut {
@@ -302,18 +347,37 @@ impl Shell {
         }
         if self.worker.is_closed(slot) {
             self.close(slot);
-            return;
+        } else {
+            self.read_or_not(slot);
         }
-        let (wants, receiving, generation) =
-            (self.worker.wants_read(slot), socket.receiving, socket.generation);
+    }
+
+    /// Reading goes on while the connection takes bytes, and is taken back when it does not.
+    fn read_or_not(&mut self, slot: u32) {
+        let Some(socket) = self.sockets.at_mut(slot) else {
+            return;
+        };
+        let (wants, generation) = (self.worker.wants_read(slot), socket.generation);
         if wants && !socket.held.is_empty() {
             self.sockets.defer(slot);
-        } else if wants && !receiving {
+        } else if wants && !socket.receiving && !socket.eof {
             self.arm_receive(slot);
-        } else if !wants && receiving && !socket.cancelling {
+        } else if !wants && socket.receiving && !socket.cancelling {
             socket.cancelling = true;
             let entry = opcode::AsyncCancel::new(user_data(Op::Receive, generation, slot));
             self.push(entry.build().user_data(user_data(Op::Cancel, generation, slot)));
+        }
+    }
+
+    /// Ten times a second: deadlines, sends that nobody takes, an accept that had run out of descriptors.
+    fn tick(&mut self, now_ns: u64) {
+        self.worker.tick(now_ns);
+        let write_ns = self.worker.write_ns();
+        for slot in self.sockets.overdue(now_ns, write_ns) {
+            self.worker.lost(slot);
+        }
+        if std::mem::take(&mut self.accept_paused) && self.listener.is_some() {
+            self.arm_accept();
         }
     }
 

@@ -195,6 +195,22 @@ impl Client {
         self.stream.flush().expect("sent");
     }
 
+    /// Writes fail after this long instead of waiting.
+    pub fn give_up_after(&mut self, time: Duration) {
+        self.stream
+            .sock
+            .set_write_timeout(Some(time))
+            .expect("a time-out");
+    }
+
+    /// Sends bytes, or says that the peer takes no more.
+    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream
+            .write_all(bytes)
+            .and_then(|()| self.stream.flush())
+            .is_ok()
+    }
+
     /// One request with a JSON body (or none) and further header lines.
     pub fn request(
         &mut self,

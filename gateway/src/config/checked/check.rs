@@ -174,6 +174,7 @@ fn check_shards(raw: &RawShards) -> Checked<Shards> {
             2 * segment_bytes,
             1 << 50,
         )?,
+        allow_clock_jump: raw.allow_clock_jump,
     })
 }
 

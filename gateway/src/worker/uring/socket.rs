@@ -27,6 +27,10 @@ pub struct Socket {
     pub deferred: bool,
     pub out: Vec<u8>,
     pub sent: usize,
+    /// When the send that is under way began.
+    pub send_began_ns: u64,
+    /// The peer's end was read, perhaps behind held bytes.
+    pub eof: bool,
     /// Bytes read that the connection has not taken yet.
     pub held: Vec<u8>,
 }
@@ -64,6 +68,8 @@ impl Sockets {
             deferred: false,
             out: Vec::new(),
             sent: 0,
+            send_began_ns: 0,
+            eof: false,
             held: Vec::new(),
         });
     }
@@ -85,6 +91,16 @@ impl Sockets {
         {
             self.deferred.push_back(slot);
         }
+    }
+
+    /// Slots whose send has been in the kernel's hands for longer than `write_ns`.
+    pub fn overdue(&self, now_ns: u64, write_ns: u64) -> Vec<u32> {
+        let sockets = self.sockets.iter().enumerate();
+        let late = |socket: &Socket| socket.sending && now_ns.saturating_sub(socket.send_began_ns) > write_ns;
+        sockets
+            .filter(|(_, socket)| socket.as_ref().is_some_and(late))
+            .map(|(slot, _)| slot as u32)
+            .collect()
     }
 
     /// Closes the descriptor and frees the slot.
