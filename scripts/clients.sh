@@ -16,7 +16,7 @@ admin=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/banner" | head -n 1)
 token=$("$tidegate" token --data "$work/data" --user alice)
 operator=$("$tidegate" token --data "$work/data" --user root --role operator)
 fail() { echo "FAILED: $*"; tail -n 20 "$work/log"; exit 1; }
-call() { curl -sS --cacert "$work/data/cert.pem" -o "$work/body" -w '%{http_code}' -H "Authorization: Bearer $token" "$@"; }
+call() { curl -sS --cacert "$work/data/cert.pem" -o "$work/body" -w '%{http_code}' -H "Authorization: Bearer ${AS:-$token}" "$@"; }
 expect() { local want=$1 got; shift; got=$(call "$@"); [ "$got" = "$want" ] || fail "wanted $want, got $got for $*: $(cat "$work/body")"; }
 
 order='{"lines":[{"sku":"SKU-1","qty":1},{"sku":"SKU-2","qty":2}]}'
@@ -29,7 +29,7 @@ for version in --http1.1 --http2; do
     expect 422 $version -H "Idempotency-Key: $key" -d '{"lines":[{"sku":"SKU-1","qty":9}]}' -H 'content-type: application/json' "$address/v1/orders"
     expect 200 $version "$address/v1/orders/$id"
     expect 403 $version -d '{"charge":"ch_1"}' -H 'content-type: application/json' "$address/v1/orders/$id/confirm"
-    expect 200 $version -H "Authorization: Bearer $operator" -d '{"charge":"ch_1"}' -H 'content-type: application/json' "$address/v1/orders/$id/confirm"
+    AS=$operator expect 200 $version -d '{"charge":"ch_1"}' -H 'content-type: application/json' "$address/v1/orders/$id/confirm"
     expect 409 $version -X POST "$address/v1/orders/$id/cancel"
     expect 400 $version -d "$order" -H 'content-type: application/json' "$address/v1/orders"
     expect 404 $version "$address/v1/nothing"
@@ -37,8 +37,8 @@ for version in --http1.1 --http2; do
     expect 200 $version "$address/v1/stock/SKU-1"
     expect 200 $version "$address/v1/skus/SKU-2"
 done
-expect 401 -H 'Authorization: Bearer nonsense' "$address/v1/orders/1"
-expect 200 -X PUT -H "Authorization: Bearer $operator" -H 'content-type: application/json' -d '{"name":"A new one","price":500,"currency":"EUR","stock":1}' "$address/v1/skus/NEW-1"
+AS=nonsense expect 401 "$address/v1/orders/1"
+AS=$operator expect 200 -X PUT -H 'content-type: application/json' -d '{"name":"A new one","price":500,"currency":"EUR","stock":1}' "$address/v1/skus/NEW-1"
 expect 201 -H 'Idempotency-Key: n1' -H 'content-type: application/json' -d '{"lines":[{"sku":"NEW-1","qty":1}]}' "$address/v1/orders"
 expect 409 -H 'Idempotency-Key: n2' -H 'content-type: application/json' -d '{"lines":[{"sku":"NEW-1","qty":1}]}' "$address/v1/orders"
 grep -q sold_out "$work/body" || fail "not sold_out: $(cat "$work/body")"
@@ -52,8 +52,14 @@ grep -q 'Non-2xx' "$work/wrk" && fail "wrk: $(cat "$work/wrk")"
 curl -sS "$admin/metrics" >"$work/metrics"
 grep -q 'tidegate_' "$work/metrics" || fail "no metrics"
 curl -sS "$admin/config" | grep -q '"shards"' || fail "no /config"
-curl -sS "$admin/debug/pprof/flamegraph?seconds=1" | grep -q '<svg' || fail "no flamegraph"
-[ "$(curl -sS -o "$work/profile.gz" -w '%{http_code}' "$admin/debug/pprof/profile?seconds=1")" = 200 ] || fail "no profile"
+# Profiles of a busy process, with the hot path in them.
+wrk -t 1 -c 16 -d 8 "$address/v1/stock/SKU-1" >"$work/wrk2" 2>&1 &
+load=$!
+curl -sS "$admin/debug/pprof/flamegraph?seconds=2" >"$work/flame.svg"
+grep -q '<svg' "$work/flame.svg" || fail "no flamegraph: $(head -c 200 "$work/flame.svg")"
+grep -q 'tidegate::worker' "$work/flame.svg" || fail "the flamegraph does not show the hot path"
+[ "$(curl -sS -o "$work/profile.gz" -w '%{http_code}' "$admin/debug/pprof/profile?seconds=2")" = 200 ] || fail "no profile"
+wait "$load"
 if command -v go >/dev/null; then
     go tool pprof -top "$work/profile.gz" >"$work/top" 2>&1 || fail "go tool pprof does not open the profile: $(cat "$work/top")"
 else
