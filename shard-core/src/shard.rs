@@ -17,7 +17,7 @@ use crate::digest::RowHash;
 use crate::entry::{Effect, Entry, Forget};
 use crate::expiry::Timers;
 use crate::hold::Holds;
-use crate::ids::{Millis, Op, OrderId, ShardId, SkuName};
+use crate::ids::{KeyHash, Millis, Op, OrderId, ShardId, SkuName};
 use crate::orders::Orders;
 use crate::outcome::StockView;
 use crate::skus::Skus;
@@ -290,6 +290,12 @@ impl Shard {
         changed
             .into_iter()
             .map(|slot| self.skus.row(slot).stock_view(self.op))
+    }
+
+    /// Whether an order with this key is remembered: to place it again logs nothing.
+    #[must_use]
+    pub fn knows_key(&self, key: &KeyHash) -> bool {
+        self.orders.by_key(key).is_some()
     }
 
     /// Orders that have not ended.

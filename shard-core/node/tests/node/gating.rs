@@ -164,3 +164,25 @@ fn a_full_disk_refuses_orders_until_there_is_room() {
         (7, Answer::Unavailable(Unavailable::LogFull))
     ));
 }
+
+#[test]
+fn a_repeat_is_answered_although_new_orders_are_refused() {
+    let mut files = Memory::default();
+    let mut opened = shop(&mut files, 10);
+    let ask = |opened: &mut tidegate_node::Opened, why| {
+        send(opened, 7, NOW, place(7, &["SKU"]));
+        send(opened, 8, NOW, place(1, &["SKU"]));
+        let answers = answers(&mut opened.nodes[0]);
+        assert!(matches!(answers[0], (7, Answer::Unavailable(refused)) if refused == why));
+        assert!(matches!(&answers[1], (8, Answer::Decided(Outcome::Order(view))) if view.repeated));
+    };
+    opened.nodes[0].no_room();
+    ask(&mut opened, Unavailable::LogFull);
+
+    let mut owing = config(4, 1);
+    owing.node.backlog_bytes_max = 1;
+    let mut opened = start(&mut files, &owing);
+    answers(&mut opened.nodes[0]);
+    ask(&mut opened, Unavailable::Backlog);
+    assert!(opened.nodes[0].seal().is_none(), "nothing was logged");
+}
