@@ -4,6 +4,7 @@
 //! the rings meanwhile, nobody rings a thread that waits for its disk, and a commit is one syscall and one
 //! sleep. `host/examples/writers.rs` compares the writers; [`select`] takes its result.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,9 @@ pub trait DiskWriter {
     /// Writes whole blocks at `offset` of a segment that was prepared, and returns once they are on the
     /// device. After an error the log must not be written again.
     fn write(&mut self, segment: SegmentNumber, offset: u32, bytes: &AlignedBuf) -> io::Result<()>;
+
+    /// The segment that comes next, opened for writing. A writer may do without it.
+    fn supply(&mut self, _segment: SegmentNumber, _file: File) {}
 
     /// For the line at the start.
     fn name(&self) -> &'static str;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
@@ -197,10 +198,29 @@ fn check(config: &HostConfig, nets: usize) -> Result<(), StartError> {
 
 fn create_data_dir(config: &HostConfig) -> Result<(), StartError> {
     let dir = &config.data_dir;
-    std::fs::create_dir_all(dir).map_err(|error| StartError::Io {
+    make_durable_dir(dir).map_err(|error| StartError::Io {
         doing: format!("making the data directory {}", dir.display()),
         error,
     })
+}
+
+/// Makes a directory and its parents, and syncs those that got a new entry: a log whose directory is lost is lost.
+fn make_durable_dir(dir: &Path) -> io::Result<()> {
+    let parents = dir.ancestors().zip(dir.ancestors().skip(1));
+    let missing: Vec<&Path> = parents
+        .take_while(|(dir, _)| !dir.exists())
+        .map(|(_, parent)| parent)
+        .collect();
+    std::fs::create_dir_all(dir)?;
+    for parent in missing {
+        let here = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
+        File::open(here)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn open_config(config: &HostConfig) -> Result<OpenConfig, StartError> {
@@ -283,7 +303,7 @@ fn serve(starting: Starting<'_>, nets: usize, lock: Lock) -> Result<(Host, Vec<N
         .map(|end| NetPort::new(end, Arc::clone(&host.shared)))
         .collect();
     let is_ready = spawn_threads(&mut host, starting, mesh.shards, inboxes)?;
-    wait_until_ready(&host, &is_ready)?;
+    wait_until_ready(&mut host, &is_ready)?;
     Ok((host, ports))
 }
 
@@ -305,14 +325,58 @@ fn io_error(doing: &str) -> impl FnOnce(io::Error) -> StartError {
 }
 
 /// Every thread says once that its shards' start is durable, or ends.
-fn wait_until_ready(host: &Host, is_ready: &Receiver<()>) -> Result<(), StartError> {
+fn wait_until_ready(host: &mut Host, is_ready: &Receiver<()>) -> Result<(), StartError> {
     for _ in 0..host.threads.len() {
         if is_ready.recv().is_err() {
-            break;
+            // One ended before it served. A thread that panics says so after its sender is dropped.
+            host.join();
+            let unsaid = || Failure {
+                thread: 0,
+                text: "a shard thread ended before it served; this is a bug in tidegate".to_owned(),
+            };
+            return Err(StartError::Failed(host.failure().unwrap_or_else(unsaid)));
         }
     }
     match host.failure() {
         Some(failure) => Err(StartError::Failed(failure)),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_ends_before_it_serves_is_a_failed_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let serves = ready.clone();
+        let mut host = Host {
+            shared: Arc::new(Shared::new([0].into(), 2, 1, None)),
+            bells: Vec::new(),
+            mailboxes: Vec::new(),
+            threads: vec![
+                std::thread::spawn(move || serves.send(()).unwrap()),
+                std::thread::spawn(move || drop(ready)),
+            ],
+            keepers: None,
+            keeper_threads: Vec::new(),
+            _lock: Lock::take(dir.path()).unwrap(),
+        };
+        let failed = wait_until_ready(&mut host, &is_ready);
+        assert!(
+            matches!(failed, Err(StartError::Failed(failure)) if failure.text.contains("before it served"))
+        );
+    }
+
+    #[test]
+    fn a_data_directory_is_made_with_its_parents() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("a/b/c");
+        for _ in 0..2 {
+            make_durable_dir(&deep).unwrap();
+            assert!(deep.is_dir());
+        }
     }
 }

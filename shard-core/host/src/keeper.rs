@@ -2,6 +2,7 @@
 //!
 //! Two threads, because a checkpoint takes seconds and the next segment must not wait for it.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use tidegate_node::open::OldLogs;
 use tidegate_node::{OpenConfig, segments};
 use tidegate_shard_core::{Op, ShardId};
 
-use crate::os_files::OsFiles;
+use crate::disk::direct::open_direct;
+use crate::os_files::{OsFiles, named};
 
 /// How often a segment that found no room is tried again.
 const NO_ROOM_RETRY: Duration = Duration::from_secs(1);
@@ -46,8 +48,10 @@ pub(crate) enum Job {
 /// What a shard thread is told, by the keepers and by the host.
 #[derive(Debug)]
 pub(crate) enum Notice {
-    SegmentReady(SegmentNumber),
-    NoRoom,
+    /// With the segment opened for the log's writer, so that a switch to it needs no descriptor.
+    SegmentReady(SegmentNumber, File),
+    /// Not now, and why; it is tried again.
+    NoRoom(&'static str),
     /// A segment cannot be prepared, and not for want of room.
     Broken(String),
     Checkpointed(Vec<ShardMark>),
@@ -181,7 +185,7 @@ pub(crate) fn start(
 fn keep_segments(data_dir: &Path, jobs: &Receiver<Job>, mailboxes: &[Mailbox], mut old: Old) {
     let mut files = OsFiles::new(data_dir);
     // Segments that found no room; the jobs behind them may free some.
-    let mut waiting: Vec<(usize, LogId, NewSegment)> = Vec::new();
+    let mut waiting: Vec<Wanted> = Vec::new();
     loop {
         let job = if waiting.is_empty() {
             jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
@@ -189,7 +193,12 @@ fn keep_segments(data_dir: &Path, jobs: &Receiver<Job>, mailboxes: &[Mailbox], m
             jobs.recv_timeout(NO_ROOM_RETRY)
         };
         match job {
-            Ok(Job::Prepare { thread, log, segment }) => waiting.push((thread, log, segment)),
+            Ok(Job::Prepare { thread, log, segment }) => waiting.push(Wanted {
+                thread,
+                log,
+                segment,
+                made: false,
+            }),
             Ok(Job::Free { log, segment }) => {
                 if let Err(error) = segments::free(&mut files, log, segment) {
                     eprintln!("tidegate: freeing a segment: {error}; its room is lost until the next start");
@@ -199,27 +208,43 @@ fn keep_segments(data_dir: &Path, jobs: &Receiver<Job>, mailboxes: &[Mailbox], m
             Ok(Job::Checkpoint { .. }) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        waiting.retain(|(thread, log, segment)| !prepare(&mut files, *log, segment, &mailboxes[*thread]));
+        waiting.retain_mut(|wanted| {
+            let notice = prepare(data_dir, &mut files, wanted);
+            let again = matches!(notice, Notice::NoRoom(_));
+            mailboxes[wanted.thread].tell(notice);
+            again
+        });
     }
 }
 
-/// True when there is nothing left to do.
-fn prepare(files: &mut OsFiles, log: LogId, segment: &NewSegment, mailbox: &Mailbox) -> bool {
-    let notice = match segments::prepare(files, log, segment) {
-        Ok(()) => Notice::SegmentReady(segment.number),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-            ) =>
-        {
-            Notice::NoRoom
-        }
-        Err(error) => Notice::Broken(format!("preparing a log segment: {error}")),
-    };
-    let done = !matches!(notice, Notice::NoRoom);
-    mailbox.tell(notice);
-    done
+/// A segment that a shard thread waits for.
+struct Wanted {
+    thread: usize,
+    log: LogId,
+    segment: NewSegment,
+    /// It is there, and only has to be opened.
+    made: bool,
+}
+
+fn prepare(data_dir: &Path, files: &mut OsFiles, wanted: &mut Wanted) -> Notice {
+    let number = wanted.segment.number;
+    match make(data_dir, files, wanted) {
+        Ok(file) => Notice::SegmentReady(number, file),
+        Err(error) => match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Notice::NoRoom("the disk is full"),
+            io::ErrorKind::ResourceBusy => Notice::NoRoom("too many files are open"),
+            _ => Notice::Broken(format!("preparing a log segment: {error}")),
+        },
+    }
+}
+
+fn make(data_dir: &Path, files: &mut OsFiles, wanted: &mut Wanted) -> io::Result<File> {
+    if !wanted.made {
+        segments::prepare(files, wanted.log, &wanted.segment)?;
+        wanted.made = true;
+    }
+    let path = segments::path(wanted.log, wanted.segment.number);
+    open_direct(&data_dir.join(&path)).map_err(|error| named(error, &path))
 }
 
 fn take_checkpoints(

@@ -54,9 +54,14 @@ impl OsFiles {
     }
 }
 
-/// An error that says which file.
-fn named(error: io::Error, path: &str) -> io::Error {
-    io::Error::new(error.kind(), format!("{path}: {error}"))
+/// An error that says which file. Its kind is `ResourceBusy` when there was no file descriptor left: std has no
+/// kind for that.
+pub(crate) fn named(error: io::Error, path: &str) -> io::Error {
+    let kind = match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => io::ErrorKind::ResourceBusy,
+        _ => error.kind(),
+    };
+    io::Error::new(kind, format!("{path}: {error}"))
 }
 
 impl Files for OsFiles {
@@ -209,5 +214,16 @@ mod tests {
         files.replace("", "M", b"one").unwrap();
         files.replace("", "M", b"two").unwrap();
         assert_eq!(files.read("M").unwrap(), b"two");
+    }
+
+    #[test]
+    fn a_want_of_descriptors_has_a_kind_of_its_own() {
+        for (code, kind) in [
+            (libc::EMFILE, io::ErrorKind::ResourceBusy),
+            (libc::ENFILE, io::ErrorKind::ResourceBusy),
+            (libc::ENOSPC, io::ErrorKind::StorageFull),
+        ] {
+            assert_eq!(named(io::Error::from_raw_os_error(code), "a").kind(), kind);
+        }
     }
 }

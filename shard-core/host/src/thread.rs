@@ -50,6 +50,8 @@ pub(crate) struct ShardThread {
     window: Window,
     clock: Clock,
     inbox: Receiver<Notice>,
+    /// Taken out of the inbox by a look into it.
+    noticed: Option<Notice>,
     keepers: Keepers,
     shared: Arc<Shared>,
     stats: Arc<ThreadStats>,
@@ -130,6 +132,7 @@ impl ShardThread {
             window,
             clock,
             inbox,
+            noticed: None,
             keepers,
             shared,
             stats,
@@ -146,10 +149,6 @@ impl ShardThread {
     /// Serves until the host stops or the log fails. `ready` is called once the shards' start entries are
     /// durable.
     pub(crate) fn run(mut self, ready: impl FnOnce()) {
-        let _guard = PanicGuard {
-            shared: Arc::clone(&self.shared),
-            thread: self.settings.thread,
-        };
         let mut ready = Some(ready);
         let now = self.clock.now();
         self.node.start(now);
@@ -314,22 +313,4 @@ impl ShardThread {
 /// Nanoseconds in 32 bits; 4.2 s and more are all the same.
 fn short(ns: u64) -> u32 {
     u32::try_from(ns).unwrap_or(u32::MAX)
-}
-
-/// A shard thread that panics is a failed log: nothing is known of what it had acknowledged to itself.
-struct PanicGuard {
-    shared: Arc<Shared>,
-    thread: usize,
-}
-
-impl Drop for PanicGuard {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let text = format!("shard thread {} panicked; this is a bug in tidegate", self.thread);
-            self.shared.fail(Failure {
-                thread: self.thread,
-                text,
-            });
-        }
-    }
 }

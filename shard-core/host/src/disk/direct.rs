@@ -16,6 +16,8 @@ use super::{DiskWriter, segment_path};
 pub struct DirectWriter {
     dir: PathBuf,
     open: Option<(SegmentNumber, File)>,
+    /// The next segment, opened ahead: at the switch there may be no descriptor left.
+    next: Option<(SegmentNumber, File)>,
 }
 
 impl DirectWriter {
@@ -24,12 +26,16 @@ impl DirectWriter {
         DirectWriter {
             dir: dir.to_owned(),
             open: None,
+            next: None,
         }
     }
 
     fn file(&mut self, segment: SegmentNumber) -> io::Result<&File> {
         if self.open.as_ref().is_none_or(|(open, _)| *open != segment) {
-            self.open = Some((segment, open_direct(&segment_path(&self.dir, segment))?));
+            self.open = Some(match self.next.take() {
+                Some((next, file)) if next == segment => (segment, file),
+                _ => (segment, open_direct(&segment_path(&self.dir, segment))?),
+            });
         }
         let (_, file) = self.open.as_ref().ok_or(io::ErrorKind::NotFound)?;
         Ok(file)
@@ -37,7 +43,7 @@ impl DirectWriter {
 }
 
 /// Without O_DIRECT where the file system does not have it (tmpfs): the sync is what counts.
-fn open_direct(path: &Path) -> io::Result<File> {
+pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
     let direct = OFlags::DIRECT.bits() as i32;
     match File::options().write(true).custom_flags(direct).open(path) {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => File::options().write(true).open(path),
@@ -65,6 +71,10 @@ impl DiskWriter for DirectWriter {
             }
         }
         Ok(())
+    }
+
+    fn supply(&mut self, segment: SegmentNumber, file: File) {
+        self.next = Some((segment, file));
     }
 
     fn name(&self) -> &'static str {

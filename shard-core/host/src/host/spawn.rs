@@ -74,6 +74,10 @@ struct Start {
 impl Start {
     fn run(self, ready: impl FnOnce()) {
         let thread = self.settings.thread;
+        let _guard = PanicGuard {
+            shared: Arc::clone(&self.shared),
+            thread,
+        };
         if let Some(core) = self.core {
             pin(core);
         }
@@ -97,6 +101,24 @@ impl Start {
             self.shared,
         )
         .run(ready);
+    }
+}
+
+/// A shard thread that panics is a failed log: nothing is known of what it had acknowledged to itself.
+struct PanicGuard {
+    shared: Arc<Shared>,
+    thread: usize,
+}
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let text = format!("shard thread {} panicked; this is a bug in tidegate", self.thread);
+            self.shared.fail(Failure {
+                thread: self.thread,
+                text,
+            });
+        }
     }
 }
 

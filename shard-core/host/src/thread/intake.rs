@@ -8,23 +8,25 @@ use super::*;
 impl ShardThread {
     pub(super) fn read_inbox(&mut self, now: Millis) {
         loop {
-            match self.inbox.try_recv() {
-                Ok(Notice::SegmentReady(number)) => {
+            let noticed = self.noticed.take();
+            match noticed.map_or_else(|| self.inbox.try_recv(), Ok) {
+                Ok(Notice::SegmentReady(number, file)) => {
                     if !std::mem::replace(&mut self.has_room, true) {
                         eprintln!("tidegate: log {}: there is room again", self.settings.log);
                     }
+                    self.writer.supply(number, file);
                     self.node.segment_ready(number);
                 }
-                Ok(Notice::NoRoom) if !self.started => {
+                Ok(Notice::NoRoom(why)) if !self.started => {
                     let dir = format!("logs/{}", self.settings.log);
                     self.fail(format!(
-                        "the disk is full: no room for a segment in {dir}; make room, then start again"
+                        "{why}: no room for a segment in {dir}; make room, then start again"
                     ));
                 }
-                Ok(Notice::NoRoom) => {
+                Ok(Notice::NoRoom(why)) => {
                     if std::mem::replace(&mut self.has_room, false) {
                         eprintln!(
-                            "tidegate: log {}: the disk is full; orders are refused until there is room",
+                            "tidegate: log {}: {why}; orders are refused until there is room",
                             self.settings.log
                         );
                     }

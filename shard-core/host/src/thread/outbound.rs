@@ -103,9 +103,10 @@ impl Outbound {
         self.stuck
     }
 
-    /// A net thread is at work, so more requests may come soon.
+    /// A net thread is at work, so more requests may come soon. One whose port is gone never sleeps again.
     pub(super) fn nets_are_awake(&self) -> bool {
-        self.nets.iter().any(|net| !net.bell.is_asleep())
+        let works = |net: &Net| !net.bell.is_asleep() && !net.ring.is_abandoned();
+        self.nets.iter().any(works)
     }
 
     /// Shows everything to its readers, and wakes those that sleep: one bell a thread.
@@ -127,5 +128,23 @@ impl Net {
     /// Puts a row into the ring if that leaves every reserved reply its slot.
     fn row(&mut self, row: StockRow, credits: usize) -> bool {
         self.ring.has_room(credits + 1) && self.ring.push(Event::Stock(row)).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_net_thread_that_is_gone_is_not_at_work() {
+        let (rings, mut ports): (Vec<_>, Vec<_>) = (0..2).map(|_| tidegate_link::ring(4)).unzip();
+        let bells: Vec<_> = (0..2).map(|_| Arc::new(Bell::for_thread())).collect();
+        let out = Outbound::new(rings, bells.clone(), Vec::new(), Vec::new(), 1, Arc::default());
+        bells[0].prepare_sleep();
+        assert!(out.nets_are_awake());
+        drop(ports.pop());
+        assert!(!out.nets_are_awake());
+        bells[0].woke();
+        assert!(out.nets_are_awake());
     }
 }

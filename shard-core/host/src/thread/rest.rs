@@ -56,12 +56,18 @@ impl ShardThread {
             return;
         }
         self.inbound.bell.prepare_sleep();
-        if self.inbound.is_empty() {
+        if self.inbound.is_empty() && !self.has_notice() {
             self.stats.sleeps.add(1);
             self.inbound.bell.wait(Some(timeout));
         } else {
             self.inbound.bell.woke();
         }
+    }
+
+    /// A notice that came since the inbox was read did not ring: this thread was awake.
+    fn has_notice(&mut self) -> bool {
+        self.noticed = self.noticed.take().or_else(|| self.inbox.try_recv().ok());
+        self.noticed.is_some()
     }
 
     /// Until the node's next timer, at most [`limits::IDLE_MS_MAX`].

@@ -4,3 +4,4 @@ mod crash;
 mod failure;
 mod harness;
 mod images;
+mod notices;

@@ -18,7 +18,7 @@ use tidegate_shard_core::{
 use super::images::Event as Done;
 use crate::clock::{Clock, monotonic_ns};
 use crate::disk::DiskWriter;
-use crate::disk::direct::DirectWriter;
+use crate::disk::direct::{DirectWriter, open_direct};
 use crate::keeper::{Job, Keepers, Mailbox, Notice};
 use crate::os_files::OsFiles;
 use crate::port::{Answer, Event, Request};
@@ -165,6 +165,9 @@ impl DiskWriter for RecordedWriter {
             Some(Done::Sync { path }),
         )
     }
+    fn supply(&mut self, segment: SegmentNumber, file: std::fs::File) {
+        self.writer.supply(segment, file);
+    }
     fn name(&self) -> &'static str {
         self.writer.name()
     }
@@ -243,7 +246,8 @@ impl World {
             bells.iter().map(|bell| Mailbox::new(Arc::clone(bell))).unzip();
         let (keepers, jobs) = Keepers::for_test();
         let mut files = RecordedFiles(OsFiles::new(dir), recorder.clone());
-        let keeper = std::thread::spawn(move || keep(&mut files, &jobs, &mailboxes));
+        let data_dir = dir.to_owned();
+        let keeper = std::thread::spawn(move || keep(&data_dir, &mut files, &jobs, &mailboxes));
         let (ready, is_ready) = mpsc::channel();
         let mut threads = Vec::new();
         let ends = mesh.shards.into_iter().zip(inboxes);
@@ -365,16 +369,17 @@ impl World {
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The keepers' work, on recorded files, in one thread.
-fn keep(files: &mut RecordedFiles, jobs: &mpsc::Receiver<Job>, mailboxes: &[Mailbox]) {
+fn keep(data_dir: &Path, files: &mut RecordedFiles, jobs: &mpsc::Receiver<Job>, mailboxes: &[Mailbox]) {
     while let Ok(job) = jobs.recv() {
         match job {
             Job::Prepare { thread, log, segment } => {
                 while files.1.faults.full.load(Ordering::Relaxed) {
-                    mailboxes[thread].tell(Notice::NoRoom);
+                    mailboxes[thread].tell(Notice::NoRoom("the disk is full"));
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 segments::prepare(files, log, &segment).unwrap();
-                mailboxes[thread].tell(Notice::SegmentReady(segment.number));
+                let file = open_direct(&data_dir.join(segments::path(log, segment.number))).unwrap();
+                mailboxes[thread].tell(Notice::SegmentReady(segment.number, file));
             }
             Job::Applied { .. } => {}
             Job::Free { log, segment } => segments::free(files, log, segment).unwrap(),
