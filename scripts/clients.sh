@@ -57,7 +57,7 @@ wrk -t 1 -c 16 -d 8 "$address/v1/stock/SKU-1" >"$work/wrk2" 2>&1 &
 load=$!
 curl -sS "$admin/debug/pprof/flamegraph?seconds=2" >"$work/flame.svg"
 grep -q '<svg' "$work/flame.svg" || fail "no flamegraph: $(head -c 200 "$work/flame.svg")"
-grep -q 'tidegate::worker' "$work/flame.svg" || fail "the flamegraph does not show the hot path"
+grep -q '<title>pump ' "$work/flame.svg" || fail "the flamegraph does not show the hot path"
 [ "$(curl -sS -o "$work/profile.gz" -w '%{http_code}' "$admin/debug/pprof/profile?seconds=2")" = 200 ] || fail "no profile"
 wait "$load"
 if command -v go >/dev/null; then
