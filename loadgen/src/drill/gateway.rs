@@ -54,6 +54,8 @@ impl Gateway {
                 &setup.admin.to_string(),
             ])
             .args(["--set", &format!("shards.threads={threads}")])
+            // Small segments: they are switched, closed and read back often, which is what a drill is for.
+            .args(["--set", "shards.segment_bytes=2097152"])
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
