@@ -286,10 +286,9 @@ impl Shard {
 
     /// SKUs whose stock changed since the last call; one view each. Volatile.
     pub fn changed_skus(&mut self) -> impl Iterator<Item = StockView> + '_ {
-        let changed = self.skus.take_changed();
-        changed
-            .into_iter()
-            .map(|slot| self.skus.row(slot).stock_view(self.op))
+        self.skus.tell_changed();
+        let told = self.skus.told().iter();
+        told.map(|slot| self.skus.row(*slot).stock_view(self.op))
     }
 
     /// Whether an order with this key is remembered: to place it again logs nothing.

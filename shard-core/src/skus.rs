@@ -22,6 +22,8 @@ pub(crate) struct Skus {
     /// Buyers in all counts.
     pub(crate) buyers: usize,
     changed: Vec<u32>,
+    /// The list before: taken, and kept for its room.
+    told: Vec<u32>,
 }
 
 impl Skus {
@@ -35,6 +37,7 @@ impl Skus {
             sum: RowSum::default(),
             buyers: 0,
             changed: Vec::new(),
+            told: Vec::new(),
         }
     }
 
@@ -283,13 +286,18 @@ impl Skus {
         recount.sku == Some(slot) || in_group
     }
 
-    /// Takes the list of SKUs whose stock changed.
-    pub(crate) fn take_changed(&mut self) -> Vec<u32> {
-        let changed = core::mem::take(&mut self.changed);
-        for &slot in &changed {
+    /// Turns the list of SKUs whose stock changed into what [`told`](Skus::told) lists. Both lists keep their room.
+    pub(crate) fn tell_changed(&mut self) {
+        core::mem::swap(&mut self.changed, &mut self.told);
+        self.changed.clear();
+        for &slot in &self.told {
             self.rows[slot as usize].changed = false;
         }
-        changed
+    }
+
+    /// The SKUs of the last [`tell_changed`](Skus::tell_changed).
+    pub(crate) fn told(&self) -> &[u32] {
+        &self.told
     }
 
     /// Sets stock counters as a snapshot has them.

@@ -81,7 +81,7 @@ section! {
         placement: String = "own".into(),
         window_us: u64 = 600,
         writer: String = "auto".into(),
-        segment_bytes: u64 = 64 << 20,
+        segment_bytes: u64 = 16 << 20,
         backlog_bytes: u64 = 8 << 30,
         allow_clock_jump: bool = false,
     }
