@@ -95,6 +95,7 @@ impl Net {
                     edge,
                     config: conn_config(&config, &certificates),
                     handshake_limit,
+                    handshakes_max: u32::try_from(config.overload.handshakes_per_turn).unwrap_or(u32::MAX),
                     shared,
                 };
                 let worker = Worker::new(parts);

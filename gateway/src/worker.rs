@@ -79,6 +79,7 @@ pub struct Worker {
     handshake_limit: Option<Arc<gcra::Table>>,
     shared: Arc<Shared>,
     handshakes_this_turn: u32,
+    handshakes_max: u32,
     open: usize,
     drain_until_ns: Option<u64>,
 }
@@ -91,6 +92,8 @@ pub struct WorkerParts {
     pub config: ConnConfig,
     /// TLS handshakes per peer address.
     pub handshake_limit: Option<Arc<gcra::Table>>,
+    /// TLS handshakes that one turn may carry on.
+    pub handshakes_max: u32,
     /// What is told to every thread at once.
     pub shared: Arc<Shared>,
 }
@@ -108,6 +111,7 @@ impl Worker {
             handshake_limit: parts.handshake_limit,
             shared: parts.shared,
             handshakes_this_turn: 0,
+            handshakes_max: parts.handshakes_max,
             open: 0,
             drain_until_ns: None,
         }
@@ -140,7 +144,8 @@ impl Worker {
             self.generations.push(0);
             (self.slots.len() - 1) as u32
         });
-        let conn = Conn::new(Rc::clone(&self.config), Nanos(now_ns));
+        let mut conn = Conn::new(Rc::clone(&self.config), Nanos(now_ns));
+        conn.set_id(self.edge.ids.connection());
         self.slots[slot as usize] = Some(Slot {
             conn,
             peer,
@@ -166,8 +171,9 @@ impl Worker {
         self.edge.stats.accept_refused.add(1);
     }
 
-    /// Whether bytes may be given to a connection now. A TLS handshake in progress takes one of this turn's `handshakes_max`.
-    pub fn admit(&mut self, slot: u32, handshakes_max: u32) -> Admit {
+    /// Whether bytes may be given to a connection now. A TLS handshake in progress takes one of this turn's budget: one
+    /// costs some 380 us, and a storm of them must not stall orders.
+    pub fn admit(&mut self, slot: u32) -> Admit {
         let Some(entry) = self.slots[slot as usize].as_mut() else {
             return Admit::Now;
         };
@@ -175,7 +181,7 @@ impl Worker {
             return Admit::WhenItReads;
         }
         if entry.conn.state() == ConnState::Handshake {
-            if self.handshakes_this_turn >= handshakes_max {
+            if self.handshakes_this_turn >= self.handshakes_max {
                 return Admit::NextTurn;
             }
             self.handshakes_this_turn += 1;

@@ -49,6 +49,12 @@ impl RequestIds {
         self.fresh()
     }
 
+    /// A number for a connection, from which the ids of its own refusals are made.
+    pub fn connection(&mut self) -> u64 {
+        self.next += 1;
+        self.random.wrapping_add(self.next)
+    }
+
     fn fresh(&mut self) -> RequestId {
         let mut text = [0u8; 32];
         hex(self.random, &mut text[..16]);

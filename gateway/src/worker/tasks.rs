@@ -30,8 +30,6 @@ const TICK: Duration = Duration::from_millis(100);
 const READ_BYTES: usize = 16 * 1024;
 /// Bytes given to one write.
 const TRANSMIT_CAP: usize = 64 * 1024;
-/// TLS handshakes a turn may carry on.
-const HANDSHAKES_A_TURN: u32 = 3;
 
 /// Which of monoio's drivers carries the tasks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -178,7 +176,7 @@ fn open(thread: &Rc<Thread>, stream: TcpStream, peer: SocketAddr) {
 
 async fn read(thread: Rc<Thread>, peer: Rc<Peer>, stream: Rc<TcpStream>, slot: u32) {
     while !peer.ended.get() {
-        let admit = thread.worker.borrow_mut().admit(slot, HANDSHAKES_A_TURN);
+        let admit = thread.worker.borrow_mut().admit(slot);
         if admit != Admit::Now {
             if admit == Admit::NextTurn {
                 thread.worker.borrow_mut().mark_dirty(slot);

@@ -25,8 +25,6 @@ const ENTRIES: u32 = 1024;
 const COMPLETIONS: u32 = 16 * 1024;
 /// How often deadlines are looked at. Ten times a second is fine for time-outs that are seconds long.
 const TICK_NS: u64 = 100_000_000;
-/// TLS handshakes a turn may carry on: one costs about 380 us, and a storm of them must not stall orders.
-const HANDSHAKES_A_TURN: u32 = 3;
 
 /// Bytes read that a connection does not take: the receives that were under way when reading was taken back, and no more.
 const HELD_MAX: usize = 256 * 1024;
@@ -238,7 +236,7 @@ impl Shell {
             (1.., Some(id)) => {
                 let bytes = self.buffers.filled(id, result as usize);
                 let admit = if socket.held.is_empty() {
-                    self.worker.admit(slot, HANDSHAKES_A_TURN)
+                    self.worker.admit(slot)
                 } else {
                     Admit::WhenItReads
                 };
@@ -302,7 +300,7 @@ impl Shell {
                 continue;
             };
             socket.deferred = false;
-            match self.worker.admit(slot, HANDSHAKES_A_TURN) {
+            match self.worker.admit(slot) {
                 Admit::Now => {
                     let bytes = std::mem::take(&mut socket.held);
                     let eof = socket.eof;

@@ -263,7 +263,7 @@ fn check_overload(raw: &RawConfig) -> Checked<Overload> {
             "overload.inflight_per_thread",
             raw.inflight_per_thread,
             16,
-            1 << 20,
+            1 << 16,
         )?,
         handshakes_per_turn: within("overload.handshakes_per_turn", raw.handshakes_per_turn, 1, 1_000)?,
     })
