@@ -251,14 +251,7 @@ impl Worker {
                     times,
                 } => self.reply(ticket, &answer, times, now_ns),
                 ShardEvent::Stock(row) => {
-                    let line = StockLine {
-                        op: row.op.0,
-                        stocked: row.stocked,
-                        available: row.available,
-                        held: row.held,
-                        sold: row.sold,
-                    };
-                    self.edge.stock.update(row.sku, line);
+                    self.edge.stock.update(row.sku, StockLine::from(&row));
                 }
             }
         }

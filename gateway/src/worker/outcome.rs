@@ -94,25 +94,7 @@ fn push_time(out: &mut Vec<u8>, name: &str, time: Option<Millis>) {
 }
 
 fn stock_view(draft: &mut Draft, view: &StockView) {
-    let StockView {
-        op,
-        stocked,
-        available,
-        held,
-        sold,
-        ..
-    } = *view;
-    stock(
-        draft,
-        view.sku.as_str(),
-        &StockLine {
-            op: op.0,
-            stocked,
-            available,
-            held,
-            sold,
-        },
-    );
+    stock(draft, view.sku.as_str(), &StockLine::from(view));
 }
 
 /// The stock of a SKU: from the snapshot of this thread, or exact from the shard.
@@ -149,25 +131,7 @@ fn sku(draft: &mut Draft, view: &SkuView) {
     draft.header("content-type", b"application/json");
     let body = &mut draft.body;
     body.push(b'{');
-    let StockView {
-        op,
-        stocked,
-        available,
-        held,
-        sold,
-        ..
-    } = view.stock;
-    push_stock(
-        body,
-        view.stock.sku.as_str(),
-        &StockLine {
-            op: op.0,
-            stocked,
-            available,
-            held,
-            sold,
-        },
-    );
+    push_stock(body, view.stock.sku.as_str(), &StockLine::from(&view.stock));
     body.extend_from_slice(b",\"name\":");
     push_json_string(body, &view.name);
     body.extend_from_slice(b",\"price\":");

@@ -1,7 +1,8 @@
 //! What this thread knows of stock: a snapshot stamped with the op it shows, never older than one shown before.
 
 use foldhash::HashMap;
-use tidegate_shard_core::SkuName;
+use tidegate_host::StockRow;
+use tidegate_shard_core::{SkuName, StockView as ShardStock};
 
 /// One SKU's units as of a durable op of its shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,46 @@ pub struct StockLine {
     pub held: u64,
     /// Units sold.
     pub sold: u64,
+}
+
+impl From<&ShardStock> for StockLine {
+    fn from(view: &ShardStock) -> StockLine {
+        let ShardStock {
+            op,
+            stocked,
+            available,
+            held,
+            sold,
+            ..
+        } = *view;
+        StockLine {
+            op: op.0,
+            stocked,
+            available,
+            held,
+            sold,
+        }
+    }
+}
+
+impl From<&StockRow> for StockLine {
+    fn from(row: &StockRow) -> StockLine {
+        let StockRow {
+            op,
+            stocked,
+            available,
+            held,
+            sold,
+            ..
+        } = *row;
+        StockLine {
+            op: op.0,
+            stocked,
+            available,
+            held,
+            sold,
+        }
+    }
 }
 
 /// The stock of every SKU, fed by the shards about ten times a second.
