@@ -159,16 +159,6 @@ impl Table {
         })
     }
 
-    /// Takes at once from a full bucket.
-    pub fn burst(&self) -> u32 {
-        self.burst
-    }
-
-    /// Takes per second.
-    pub fn rate(&self) -> f64 {
-        self.rate
-    }
-
     /// The key of a client address. IPv6 counts by /64, which is what one customer is given (RFC 6177): a
     /// single host there has 2^64 addresses to hide behind. IPv4-mapped addresses count as IPv4.
     pub fn address_key(&self, address: IpAddr) -> Key {

@@ -12,19 +12,17 @@ pub struct Refusal {
     detail: Cow<'static, str>,
     retry_after_s: Option<u64>,
     allow: &'static [&'static str],
-    rate: Option<Rate>,
+    rate: Option<Box<Rate>>,
     challenge: Option<&'static str>,
 }
 
 /// The state of a token bucket, for the `RateLimit` headers (draft-ietf-httpapi-ratelimit-headers).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Rate {
     /// The policy's name: `address` or `user`.
     pub policy: &'static str,
-    /// Requests a burst may hold.
-    pub burst: u64,
-    /// The burst's window in seconds: burst / rate, at least 1.
-    pub window_s: u64,
+    /// What `RateLimit-Policy` says of it.
+    pub policy_header: String,
     /// Seconds until one more request is allowed.
     pub reset_s: u64,
 }
@@ -63,11 +61,12 @@ impl Refusal {
             "user" => "this user sends more requests than its bucket allows",
             _ => "this address sends more requests than its bucket allows",
         };
+        let reset_s = rate.reset_s;
         Refusal {
-            rate: Some(rate),
+            rate: Some(Box::new(rate)),
             ..Refusal::new(Code::RateLimited, detail)
         }
-        .retry_after(rate.reset_s)
+        .retry_after(reset_s)
     }
 
     /// Adds `WWW-Authenticate` (RFC 9110 section 11.6.1).
@@ -93,12 +92,8 @@ impl Refusal {
         if !self.allow.is_empty() {
             draft.header("allow", self.allow.join(", ").as_bytes());
         }
-        if let Some(rate) = self.rate {
-            draft.header_with("ratelimit-policy", |out| {
-                out.extend_from_slice(
-                    format!("\"{}\";q={};w={}", rate.policy, rate.burst, rate.window_s).as_bytes(),
-                );
-            });
+        if let Some(rate) = &self.rate {
+            draft.header("ratelimit-policy", rate.policy_header.as_bytes());
             draft.header_with("ratelimit", |out| {
                 out.extend_from_slice(
                     format!("\"{}\";r=0;t={}", rate.policy, rate.reset_s.max(1)).as_bytes(),

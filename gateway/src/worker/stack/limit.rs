@@ -28,12 +28,9 @@ fn admit(table: &Table, policy: &'static str, take: Take) -> Result<(), Refusal>
     if take.allowed {
         return Ok(());
     }
-    let burst = u64::from(table.burst());
-    let window_s = ((burst as f64 / table.rate()).ceil() as u64).max(1);
     Err(Refusal::rate_limited(Rate {
         policy,
-        burst,
-        window_s,
+        policy_header: table.policy_header(policy),
         reset_s: take.retry_after_s(),
     }))
 }
