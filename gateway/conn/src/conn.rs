@@ -191,8 +191,11 @@ impl Conn {
             Spoken::Unknown { .. } => send(self.tls.as_mut(), &mut none, out, cap),
             Spoken::H1(h1) => send(self.tls.as_mut(), &mut h1.output, out, cap),
             Spoken::H2(h2) => loop {
-                h2.write(&context(&self.config, self.tls.as_ref(), self.now, self.id));
-                if !h2.output(|plain| send(self.tls.as_mut(), plain, out, cap)) {
+                h2.send_parked();
+                let before = h2.output.len();
+                send(self.tls.as_mut(), &mut h2.output, out, cap);
+                // Room that was made may be filled again by answers that waited for it.
+                if h2.output.len() == before || !h2.has_sendable() {
                     break;
                 }
             },

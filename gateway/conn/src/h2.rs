@@ -1,203 +1,212 @@
-//! HTTP/2: drives the `h2` crate over memory, with a waker that wakes nobody (RFC 9113).
+//! HTTP/2 (RFC 9113), the server's side: frames in, requests out; answers in, frames out.
 //!
-//! Nobody wakes, so the connection is pumped after whatever could change its mind: input, answers, output that left,
-//! a drain, a deadline.
+//! Frames are read one at a time, and none after a request is whole until the gateway has taken it. So what is said depends on
+//! the bytes alone and not on the pieces they come in, a request lies in one buffer for as long as the gateway looks at it,
+//! and nothing is read while the output is full. Written by hand, because it is on the path of every order: see
+//! `benches/RESULTS.md` for what that saves.
 
 mod abuse;
-mod answer;
 mod end;
-mod pipe;
-mod pump;
+mod frame;
+mod headers;
+mod receive;
 mod request;
+mod send;
+mod settings;
 mod stream;
-mod tap;
+mod window;
 
 use crate::context::Context;
 use crate::counters::bump;
-use crate::h1::write::with_refusal;
 use crate::host::CoveredHost;
+use crate::hpack::{Decoder, Encoder};
+use crate::limits::IDLE_BUFFER_BYTES;
 use crate::output::Output;
-use crate::{Answer, Event, ExchangeId, Limits, Nanos, Refusal, Request};
-use ::h2::server;
+use crate::{Answer, Event, ExchangeId, Limits, Nanos};
 use abuse::Abuse;
-use answer::Names;
-use bytes::Bytes;
 use end::Drain;
+use frame::WINDOW_DEFAULT;
 use hashbrown::HashMap;
-use pipe::{Pipe, PipeEnd};
-use std::cell::RefCell;
+use headers::Block;
+use request::Request;
+use settings::Peer;
 use std::collections::VecDeque;
-use std::rc::Rc;
-use stream::{Stream, Whole};
+use stream::Stream;
+use window::ReceiveWindow;
 
 /// The HTTP/2 side of a connection.
 pub(crate) struct H2 {
-    pipe: Rc<RefCell<Pipe>>,
-    engine: Engine,
+    phase: Phase,
+    /// Received, and read up to `at`.
+    input: Vec<u8>,
+    at: usize,
+    eof: bool,
+    pub output: Output,
+    /// With this many bytes of output nothing more is read.
+    output_bytes_max: usize,
+    decoder: Decoder,
+    encoder: Encoder,
+    peer: Peer,
+    /// The peer has acknowledged our SETTINGS.
+    is_acknowledged: bool,
+    /// A header block that goes on in the next frame.
+    block: Option<Block>,
     streams: HashMap<u32, Stream, foldhash::fast::FixedState>,
-    /// Streams whose request is whole and not handed out, oldest first; some may be gone.
-    whole: VecDeque<u32>,
+    /// The highest stream of the client's so far.
+    last_stream: u32,
+    /// Streams that we reset last, oldest first.
+    reset: VecDeque<u32>,
+    receive_window: ReceiveWindow,
+    send_window: i64,
     /// The request that was handed out last: its bytes are borrowed until the next call.
-    current: Option<Whole>,
-    /// Handed out, then given up by the client.
-    cancelled: Vec<ExchangeId>,
-    /// Handed out and not answered.
-    unanswered: usize,
+    current: Option<Request>,
+    /// Buffers of requests that are done with.
+    spare: Vec<Request>,
     /// Requests that were not whole at once, with their deadlines, oldest first; some may be gone.
     collecting: VecDeque<(Nanos, u32)>,
-    /// Answered streams whose last frame is not written, with their deadlines, oldest first.
-    unsent: VecDeque<(Nanos, u32)>,
-    names: Names,
-    covered: CoveredHost,
-    abuse: Abuse,
+    /// Answers whose bodies wait for a window or for room, with their deadlines, oldest first.
+    parked: VecDeque<(Nanos, u32)>,
+    /// Handed out and not answered.
+    unanswered: usize,
     requests: u64,
     has_answered: bool,
+    covered: CoveredHost,
+    abuse: Abuse,
     received_at: Nanos,
     born: Nanos,
+    /// Since when there is no stream.
     idle_since: Nanos,
-    /// There were streams at the end of the last pump.
-    is_busy: bool,
-    /// Something changed since the last pump: what came in, or what we did.
-    has_news: bool,
-    /// A window was given back: h2 may have an update to write, which can wait until something is written.
-    owes_window: bool,
-    /// Bytes given back to the connection's window since the last pump.
-    given_back: usize,
+    /// A frame or a header block has begun and not ended, since then.
+    unfinished_since: Option<Nanos>,
     drain: Drain,
+    /// The peer has sent GOAWAY: no more requests come.
+    is_left: bool,
 }
 
-enum Engine {
-    /// The client's preface is not complete.
-    Handshake(Box<server::Handshake<PipeEnd, Bytes>>),
-    Open(Box<server::Connection<PipeEnd, Bytes>>),
+/// Where the connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The client's preface is not complete (section 3.4).
+    Preface,
+    /// Its first frame must be SETTINGS.
+    Settings,
+    Open,
+    /// Nothing more is read or answered.
     Done,
 }
 
-/// Bytes of a client's preface before its first frame.
-const PREFACE_BYTES: usize = 24;
+/// What `poll` found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found {
+    /// A whole request, which is in `current`.
+    Request(ExchangeId),
+    /// The client reset the stream of a request that was handed out.
+    Cancelled(ExchangeId),
+}
 
 impl H2 {
     /// `input` holds what arrived before the protocol was known.
     pub fn new(input: Vec<u8>, limits: &Limits, now: Nanos) -> H2 {
-        let has_news = true;
-        let pipe = Rc::new(RefCell::new(Pipe::new(
-            input,
-            limits.output_bytes,
-            PREFACE_BYTES,
-            now,
-        )));
-        let handshake = builder(limits).handshake(PipeEnd(pipe.clone()));
+        let mut output = Output::default();
+        settings::put_ours(output.buffer(), limits);
+        let mut receive_window = ReceiveWindow::new(limits.h2_connection_window);
+        receive_window.open(output.buffer());
         H2 {
-            pipe,
-            engine: Engine::Handshake(Box::new(handshake)),
+            phase: Phase::Preface,
+            input,
+            at: 0,
+            eof: false,
+            output,
+            output_bytes_max: limits.output_bytes,
+            decoder: Decoder::new(),
+            encoder: Encoder::new(),
+            peer: Peer::new(),
+            is_acknowledged: false,
+            block: None,
             streams: HashMap::default(),
-            whole: VecDeque::new(),
+            last_stream: 0,
+            reset: VecDeque::new(),
+            receive_window,
+            send_window: WINDOW_DEFAULT,
             current: None,
-            cancelled: Vec::new(),
-            unanswered: 0,
+            spare: Vec::new(),
             collecting: VecDeque::new(),
-            unsent: VecDeque::new(),
-            names: Names::default(),
-            covered: CoveredHost::default(),
-            abuse: Abuse::new(now),
+            parked: VecDeque::new(),
+            unanswered: 0,
             requests: 0,
             has_answered: false,
+            covered: CoveredHost::default(),
+            abuse: Abuse::new(now),
             received_at: now,
             born: now,
             idle_since: now,
-            is_busy: false,
-            has_news,
-            owes_window: false,
-            given_back: 0,
+            unfinished_since: None,
             drain: Drain::No,
+            is_left: false,
         }
     }
 
-    /// Calls `fill` with the buffer where received bytes go.
-    pub fn input<T>(&mut self, now: Nanos, fill: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    /// Where received bytes go.
+    pub fn input(&mut self, now: Nanos) -> &mut Vec<u8> {
         self.received_at = now;
-        self.has_news = true;
-        fill(&mut self.pipe.borrow_mut().input)
+        if self.at > 0 {
+            self.input.drain(..self.at);
+            self.at = 0;
+        }
+        &mut self.input
     }
 
     pub fn receive_eof(&mut self) {
-        self.pipe.borrow_mut().eof = true;
-        self.has_news = true;
+        self.eof = true;
     }
 
-    /// Lets h2 write what it has, if there is news.
-    pub fn write(&mut self, context: &Context<'_>) {
-        self.has_news |= self.owes_window;
-        if self.has_news {
-            self.pump(context);
-        }
-    }
-
-    /// Lets `take` have the output. Returns whether that made room for what h2 could not write: then `write` again.
-    pub fn output(&mut self, take: impl FnOnce(&mut Output)) -> bool {
-        let mut pipe = self.pipe.borrow_mut();
-        let before = pipe.output.len();
-        take(&mut pipe.output);
-        let made_room = pipe.is_blocked && pipe.output.len() < before;
-        self.has_news |= made_room;
-        made_room
-    }
-
-    pub fn has_output(&self) -> bool {
-        !self.is_output_empty()
-            || ((self.has_news || self.owes_window) && !matches!(self.engine, Engine::Done))
-    }
-
-    pub fn is_output_empty(&self) -> bool {
-        self.pipe.borrow().output.is_empty()
-    }
-
-    /// h2 has ended the connection; what it said last may still be in the output.
+    /// Nothing more is said; what was said last may still be in the output.
     pub fn is_finished(&self) -> bool {
-        matches!(self.engine, Engine::Done)
+        self.phase == Phase::Done
     }
 
     pub fn wants_read(&self) -> bool {
-        let pipe = self.pipe.borrow();
-        let is_stuck = pipe.is_output_full() || (pipe.is_blocked && pipe.has_input());
-        !pipe.eof && !is_stuck
+        !self.eof && self.phase != Phase::Done && !self.is_output_full()
+    }
+
+    fn is_output_full(&self) -> bool {
+        self.output.len() >= self.output_bytes_max
     }
 
     pub fn in_flight(&self) -> usize {
         self.unanswered
     }
 
-    /// Looks for the next event. Tell the gateway by `event` before the next call.
+    /// Reads on until something happens. Tell the gateway by `event` before the next call.
     pub fn poll(&mut self, context: &Context<'_>) -> Option<Found> {
-        self.current = None;
-        if self.has_news {
-            self.pump(context);
+        if let Some(request) = self.current.take() {
+            self.keep(request);
         }
-        if let Some(exchange) = self.cancelled.pop() {
-            return Some(Found::Cancelled(exchange));
+        let input = std::mem::take(&mut self.input);
+        let found = self.advance(context, &input);
+        self.input = input;
+        if self.at == self.input.len() {
+            self.input.clear();
+            self.input.shrink_to(IDLE_BUFFER_BYTES);
+            self.at = 0;
         }
-        while let Some(id) = self.whole.pop_front() {
-            let Some(whole) = self.streams.get_mut(&id).and_then(Stream::hand_out) else {
-                continue;
-            };
+        if matches!(found, Some(Found::Request(_))) {
             self.unanswered += 1;
             bump(&context.config.counters.requests_h2);
-            self.current = Some(whole);
-            return Some(Found::Request);
         }
-        None
+        found
     }
 
     /// What `poll` found.
     pub fn event(&self, found: Found) -> Option<Event<'_>> {
         match found {
             Found::Cancelled(exchange) => Some(Event::Cancelled(exchange)),
-            Found::Request => self.current.as_ref().map(|whole| {
-                Event::Request(Request {
-                    exchange: whole.exchange,
-                    head: request::head(&whole.parts),
-                    body: whole.body(),
-                    first_byte_at: whole.first_byte_at,
+            Found::Request(exchange) => self.current.as_ref().map(|request| {
+                Event::Request(crate::Request {
+                    exchange,
+                    head: request.head(),
+                    body: request.body(),
+                    first_byte_at: request.first_byte_at,
                 })
             }),
         }
@@ -208,63 +217,34 @@ impl H2 {
         if !self.streams.get(&id).is_some_and(Stream::is_handed_out) {
             return false;
         }
-        let Some(stream) = self.streams.remove(&id) else {
-            return false;
-        };
         self.unanswered -= 1;
         self.has_answered = true;
-        self.send(
-            context.now.after(context.config.deadlines.write),
-            id,
-            stream,
-            answer,
-        );
+        self.answer(context, id, answer);
+        self.end_if_over();
         true
     }
 
-    /// Gives an answer to h2 and forgets the stream: h2 keeps what it has to send.
-    fn send(&mut self, deadline: Nanos, id: u32, mut stream: Stream, answer: &Answer<'_>) {
-        let (head, body) = answer::build(&mut self.names, answer, stream.is_head);
-        self.has_news = true;
-        // An error means that the stream is gone: the answer has nowhere to go.
-        if let Ok(mut sender) = stream.respond.send_response(head, body.is_empty())
-            && (body.is_empty() || sender.send_data(body, true).is_ok())
-        {
-            self.unsent.push_back((deadline, id));
+    /// A stream is over: both sides have ended it, or one has reset it.
+    fn remove(&mut self, now: Nanos, id: u32) {
+        let Some(mut stream) = self.streams.remove(&id) else {
+            return;
+        };
+        if stream.is_parked() {
+            self.parked.retain(|(_, parked)| *parked != id);
+        }
+        self.receive_window.give_back(stream.held, self.output.buffer());
+        if let Some(request) = stream.hand_out() {
+            self.keep(request);
+        }
+        if self.streams.is_empty() {
+            self.idle_since = now;
         }
     }
 
-    fn refuse(&mut self, context: &Context<'_>, id: u32, stream: Stream, refusal: Refusal) {
-        context.config.counters.refuse(refusal);
-        let deadline = context.now.after(context.config.deadlines.write);
-        with_refusal(refusal, context.conn, ExchangeId(u64::from(id)), |answer| {
-            self.send(deadline, id, stream, answer);
-        });
+    /// Keeps a request's buffers for the next.
+    fn keep(&mut self, mut request: Request) {
+        if self.spare.len() < crate::limits::H2_SPARE_REQUESTS && request.clear() {
+            self.spare.push(request);
+        }
     }
-}
-
-/// What `poll` found.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Found {
-    Request,
-    Cancelled(ExchangeId),
-}
-
-fn builder(limits: &Limits) -> server::Builder {
-    let mut builder = server::Builder::new();
-    builder
-        .max_concurrent_streams(limits.h2_streams)
-        .initial_window_size(limits.h2_stream_window)
-        .initial_connection_window_size(limits.h2_connection_window)
-        // Default 16 MiB.
-        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
-        // Default 400 KiB a stream. Our answers are under 2 KiB.
-        .max_send_buffer_size(limits.output_bytes)
-        // Default 1024: resets that the peer provokes from us.
-        .max_local_error_reset_streams(Some(crate::limits::H2_PROVOKED_RESETS))
-        // Streams remembered after we reset them, so that frames on their way are no protocol error.
-        .max_concurrent_reset_streams(crate::limits::H2_RESET_STREAMS)
-        // Streams reset by the peer before we looked at them.
-        .max_pending_accept_reset_streams(crate::limits::H2_PENDING_RESETS);
-    builder
 }

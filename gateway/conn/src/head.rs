@@ -15,7 +15,9 @@ pub struct Head<'a> {
     pub authority: &'a str,
     /// The fields that the order path needs, found in the one pass over the head.
     pub picked: Picked<'a>,
-    pub(crate) source: Source<'a>,
+    /// Where names and values lie.
+    pub(crate) bytes: &'a [u8],
+    pub(crate) spans: &'a [Span],
 }
 
 /// Fields found while the head was checked. Of these only `x_forwarded_for` may be repeated.
@@ -46,21 +48,15 @@ pub struct Picked<'a> {
 /// Where one field lies: name start, name end, value start, value end, from the head's first byte.
 pub(crate) type Span = [u16; 4];
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Source<'a> {
-    H1 { bytes: &'a [u8], spans: &'a [Span] },
-    H2(&'a http::HeaderMap),
-}
+/// Spans are 16 bits wide, so that the table of 100 fields stays small.
+pub(crate) const SPAN_END_MAX: usize = u16::MAX as usize;
 
 impl<'a> Head<'a> {
     /// All fields in order, names as sent (lower case on HTTP/2). Pseudo headers are not fields.
     pub fn fields(&self) -> Fields<'a> {
-        match self.source {
-            Source::H1 { bytes, spans } => Fields(Inner::H1 {
-                bytes,
-                spans: spans.iter(),
-            }),
-            Source::H2(map) => Fields(Inner::H2(map.iter())),
+        Fields {
+            bytes: self.bytes,
+            spans: self.spans.iter(),
         }
     }
 
@@ -91,28 +87,18 @@ impl<'a> Head<'a> {
 }
 
 /// Iterates over the fields of a head: name and value.
-pub struct Fields<'a>(Inner<'a>);
-
-enum Inner<'a> {
-    H1 {
-        bytes: &'a [u8],
-        spans: std::slice::Iter<'a, Span>,
-    },
-    H2(http::header::Iter<'a, http::HeaderValue>),
+pub struct Fields<'a> {
+    bytes: &'a [u8],
+    spans: std::slice::Iter<'a, Span>,
 }
 
 impl<'a> Iterator for Fields<'a> {
     type Item = (&'a str, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.0 {
-            Inner::H1 { bytes, spans } => {
-                let [name, name_end, value, value_end] = spans.next()?.map(usize::from);
-                // A field name is a token, so ASCII: httparse has checked it.
-                let name = std::str::from_utf8(&bytes[name..name_end]).unwrap_or_default();
-                Some((name, &bytes[value..value_end]))
-            }
-            Inner::H2(iter) => iter.next().map(|(name, value)| (name.as_str(), value.as_bytes())),
-        }
+        let [name, name_end, value, value_end] = self.spans.next()?.map(usize::from);
+        // A field name is a token, so ASCII: it was checked when it arrived.
+        let name = std::str::from_utf8(&self.bytes[name..name_end]).unwrap_or_default();
+        Some((name, &self.bytes[value..value_end]))
     }
 }

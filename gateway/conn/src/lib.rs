@@ -16,8 +16,7 @@
 //!    A write that is under way is finished first, within a time-out of the shell's own: the connection counts bytes
 //!    as sent when it has handed them out.
 //!
-//! Nothing here reads a clock, opens a socket or spawns a task. `h2` reads the clock itself to forget streams that
-//! were reset: that is the one exemption.
+//! Nothing here reads a clock, opens a socket or spawns a task.
 
 mod answer;
 mod config;
@@ -30,8 +29,10 @@ mod h1;
 mod h2;
 mod head;
 mod host;
+mod hpack;
 mod limits;
 mod output;
+mod picks;
 mod refusal;
 mod time;
 mod tls;

@@ -65,11 +65,15 @@ pub(crate) const LINGER_BYTES: usize = 256 * 1024;
 /// Answer buffers kept for answers that overtook others on a pipelined connection.
 pub(crate) const SPARE_ANSWERS: usize = 4;
 
-/// Resets that a peer may provoke from us on one connection before h2 says ENHANCE_YOUR_CALM.
-pub(crate) const H2_PROVOKED_RESETS: usize = 500;
+/// Resets that a peer may provoke from us on one connection before it is told ENHANCE_YOUR_CALM.
+pub(crate) const H2_PROVOKED_RESETS: u32 = 500;
 
-/// Streams that h2 remembers for a second after we reset them; h2's default is 50.
-pub(crate) const H2_RESET_STREAMS: usize = 50;
+/// Streams remembered after we reset them, so that frames which were on their way are no error: more than are open at once by
+/// default.
+pub(crate) const H2_RESET_STREAMS: usize = 128;
 
-/// Streams reset by the peer before we took them from h2; h2's default, a fifth of the concurrent ones.
-pub(crate) const H2_PENDING_RESETS: usize = 20;
+/// CONTINUATION frames of one header block. A head of 16 KiB fits into two frames; a client may cut it smaller.
+pub(crate) const H2_CONTINUATIONS: u32 = 64;
+
+/// Requests whose buffers are kept for the next ones. Only those that wait for a body need one at the same time.
+pub(crate) const H2_SPARE_REQUESTS: usize = 4;

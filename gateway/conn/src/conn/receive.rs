@@ -17,7 +17,7 @@ impl Conn {
         let received = match &mut self.spoken {
             Spoken::Unknown { bytes: plain, .. } => take_plaintext(tls, bytes, plain),
             Spoken::H1(h1) => take_plaintext(tls, bytes, h1.input(now)),
-            Spoken::H2(h2) => h2.input(now, |plain| take_plaintext(tls, bytes, plain)),
+            Spoken::H2(h2) => take_plaintext(tls, bytes, h2.input(now)),
         };
         if matches!(self.spoken, Spoken::Unknown { .. }) {
             self.detect();

@@ -1,15 +1,14 @@
 //! A strict HTTP/1.1 head (RFC 9112 sections 2 to 5): finding its end, and checking what it says.
 
-use crate::head::{Head, Picked, Source, Span};
+use crate::head::{Head, SPAN_END_MAX, Span};
 use crate::host::host_of;
 use crate::limits::HEAD_FIELDS_MAX;
+use crate::picks::Picks;
 use crate::{Limits, Protocol, Refusal};
 use std::mem::MaybeUninit;
 
 /// Methods are words; the longest registered one has 17 letters.
 const METHOD_BYTES_MAX: usize = 32;
-/// Spans are 16 bits wide, so that the table of 100 fields stays small.
-const SPAN_END_MAX: usize = u16::MAX as usize;
 
 /// Looks for the end of a head. Every check depends on leading bytes only, so that any split of the input gives the
 /// same verdict, and each byte is looked at once.
@@ -109,21 +108,6 @@ pub(crate) struct Parsed {
     pub expects_continue: bool,
 }
 
-/// Indexes into the table of spans.
-#[derive(Clone, Copy, Debug, Default)]
-struct Picks {
-    authorization: Option<u8>,
-    idempotency_key: Option<u8>,
-    content_type: Option<u8>,
-    x_forwarded_for: Option<u8>,
-    x_forwarded_for_lines: u16,
-    x_request_id: Option<u8>,
-    traceparent: Option<u8>,
-    host: Option<u8>,
-    expect: Option<u8>,
-    content_length: Option<u64>,
-}
-
 /// What one pass over the fields found besides the picks.
 #[derive(Default)]
 struct Seen {
@@ -207,59 +191,27 @@ fn note_field(
     picks: &mut Picks,
     seen: &mut Seen,
 ) -> Result<(), Refusal> {
+    if picks.note(field.name.as_bytes(), field.value, index)? {
+        return Ok(());
+    }
     let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-    let once = |slot: &mut Option<u8>, refusal| match slot.replace(index) {
-        None => Ok(()),
-        Some(_) => Err(refusal),
-    };
     match field.name.len() {
-        4 if is("host") => once(&mut picks.host, Refusal::BadHost),
-        6 if is("expect") => once(&mut picks.expect, Refusal::BadExpectation),
-        7 if is("upgrade") => {
-            seen.upgrade = true;
-            Ok(())
-        }
+        7 if is("upgrade") => seen.upgrade = true,
         10 if is("connection") => {
             for option in field.value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
                 seen.connection_close |= option.eq_ignore_ascii_case(b"close");
                 seen.connection_keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             }
-            Ok(())
-        }
-        11 if is("traceparent") => once(&mut picks.traceparent, Refusal::RepeatedField),
-        12 if is("content-type") => once(&mut picks.content_type, Refusal::RepeatedField),
-        12 if is("x-request-id") => once(&mut picks.x_request_id, Refusal::RepeatedField),
-        13 if is("authorization") => once(&mut picks.authorization, Refusal::RepeatedField),
-        14 if is("content-length") => match picks.content_length.replace(length(field.value)?) {
-            None => Ok(()),
-            Some(_) => Err(Refusal::BadFraming),
-        },
-        15 if is("idempotency-key") => once(&mut picks.idempotency_key, Refusal::RepeatedField),
-        15 if is("x-forwarded-for") => {
-            picks.x_forwarded_for = Some(index);
-            picks.x_forwarded_for_lines += 1;
-            Ok(())
         }
         17 if is("transfer-encoding") => {
             if seen.transfer_encoding || !field.value.eq_ignore_ascii_case(b"chunked") {
                 return Err(Refusal::BadFraming);
             }
             seen.transfer_encoding = true;
-            Ok(())
         }
-        _ => Ok(()),
+        _ => {}
     }
-}
-
-/// A Content-Length: digits and nothing else. One that overflows is larger than any bound.
-fn length(value: &[u8]) -> Result<u64, Refusal> {
-    if value.is_empty() {
-        return Err(Refusal::BadFraming);
-    }
-    value.iter().try_fold(0_u64, |length, byte| match byte {
-        b'0'..=b'9' => Ok(length.saturating_mul(10).saturating_add(u64::from(byte - b'0'))),
-        _ => Err(Refusal::BadFraming),
-    })
+    Ok(())
 }
 
 fn framing(picks: &Picks, seen: &Seen, http10: bool) -> Result<Framing, Refusal> {
@@ -316,31 +268,14 @@ fn target_and_authority<'a>(
 impl Parsed {
     /// The head, read from the bytes it was parsed from.
     pub fn head<'a>(&self, bytes: &'a [u8], spans: &'a [Span]) -> Head<'a> {
-        let value = |index: Option<u8>| {
-            index.map(|index| {
-                let [_, _, start, end] = spans[usize::from(index)].map(usize::from);
-                &bytes[start..end]
-            })
-        };
-        let picks = &self.picks;
         Head {
             protocol: Protocol::H1,
             method: text(bytes, self.method),
             path_and_query: self.path.map_or("/", |path| text(bytes, path)),
             authority: text(bytes, self.authority),
-            picked: Picked {
-                authorization: value(picks.authorization),
-                idempotency_key: value(picks.idempotency_key),
-                content_type: value(picks.content_type),
-                x_forwarded_for: value(picks.x_forwarded_for),
-                x_forwarded_for_lines: picks.x_forwarded_for_lines,
-                x_request_id: value(picks.x_request_id),
-                traceparent: value(picks.traceparent),
-                host: value(picks.host),
-                expect: value(picks.expect),
-                content_length: picks.content_length,
-            },
-            source: Source::H1 { bytes, spans },
+            picked: self.picks.read(bytes, spans),
+            bytes,
+            spans,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Frames that ask for work and for no answer, weighed over time.
 
-use super::tap::FrameCounts;
+use crate::limits::H2_PROVOKED_RESETS;
 use crate::{Nanos, Refusal};
 
 /// Resets a second. EDGE: more than 100 is abuse (CVE-2023-44487).
@@ -14,23 +14,41 @@ const CONTROL_FRAMES_PER_SECOND: u32 = 500;
 const WINDOW_UPDATES_PER_SECOND: u32 = 20_000;
 const SECOND: Nanos = Nanos::from_secs(1);
 
-/// Compares the tap's counts with what they were when the second began.
+/// Frames of the peer that cost it nothing, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FrameCounts {
+    pub resets: u32,
+    pub pings: u32,
+    pub settings: u32,
+    pub window_updates: u32,
+    pub empty_data: u32,
+    /// PRIORITY and whatever else asks for nothing.
+    pub others: u32,
+}
+
+/// Compares the counts with what they were when the second began.
 #[derive(Debug)]
-pub(crate) struct Abuse {
+pub(super) struct Abuse {
+    pub counts: FrameCounts,
     since: Nanos,
     base: FrameCounts,
+    /// Streams that we reset because of what the peer did.
+    provoked: u32,
 }
 
 impl Abuse {
     pub fn new(now: Nanos) -> Abuse {
         Abuse {
+            counts: FrameCounts::default(),
             since: now,
             base: FrameCounts::default(),
+            provoked: 0,
         }
     }
 
     /// What the peer is guilty of, if anything.
-    pub fn verdict(&mut self, now: Nanos, counts: &FrameCounts, has_answered: bool) -> Option<Refusal> {
+    pub fn verdict(&mut self, now: Nanos, has_answered: bool) -> Option<Refusal> {
+        let counts = &self.counts;
         if now >= self.since.after(SECOND) {
             self.since = now;
             self.base = *counts;
@@ -45,5 +63,11 @@ impl Abuse {
         let is_flood = control(counts) - control(&self.base) > CONTROL_FRAMES_PER_SECOND
             || counts.window_updates - self.base.window_updates > WINDOW_UPDATES_PER_SECOND;
         is_flood.then_some(Refusal::H2Flood)
+    }
+
+    /// We reset a stream because of what the peer did. Returns whether that is once too often.
+    pub fn provoked(&mut self) -> bool {
+        self.provoked += 1;
+        self.provoked > H2_PROVOKED_RESETS
     }
 }

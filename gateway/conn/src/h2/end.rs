@@ -1,54 +1,78 @@
-//! How an HTTP/2 connection ends: abuse, a drain's two GOAWAYs, deadlines.
+//! How an HTTP/2 connection ends: faults, abuse, a drain's two GOAWAYs, deadlines.
 
+use super::frame::{Reason, put_goaway, put_ping};
+use super::receive::DRAIN_PING;
 use super::stream::Stream;
-use super::{Engine, H2};
+use super::{Found, H2, Phase};
 use crate::context::Context;
 use crate::{Nanos, Refusal};
-use ::h2::Reason;
+
+/// The last stream of a GOAWAY that refuses none.
+const ANY_STREAM: u32 = 0x7fff_ffff;
 
 /// How far a drain (RFC 9113 section 6.8) has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Drain {
     No,
-    /// The first GOAWAY is out; the second waits for the PING's acknowledgement.
+    /// The first GOAWAY is out, or will be after the client's first frame; the second waits for the PING's acknowledgement.
     Asked {
         since: Nanos,
-        pongs: u32,
     },
-    /// The second is out, or the connection was cut.
+    /// The second is out.
     Told,
 }
 
 impl H2 {
+    /// Says GOAWAY and ends. What is in flight is decided all the same, and its answers go nowhere.
+    pub(super) fn fail(&mut self, context: &Context<'_>, reason: Reason, refusal: Refusal) {
+        if self.phase == Phase::Done {
+            return;
+        }
+        context.config.counters.refuse(refusal);
+        put_goaway(self.output.buffer(), self.last_stream, reason);
+        self.finish();
+    }
+
+    fn finish(&mut self) {
+        self.phase = Phase::Done;
+        self.streams.clear();
+        self.parked.clear();
+        self.collecting.clear();
+        self.block = None;
+        self.unanswered = 0;
+    }
+
     /// Ends the connection of a peer that only makes work.
     pub(super) fn judge(&mut self, context: &Context<'_>) {
-        let (counts, pongs) = {
-            let pipe = self.pipe.borrow();
-            (pipe.tap_in.counts, pipe.tap_in.pongs)
-        };
-        if matches!(self.drain, Drain::Asked { pongs: before, .. } if pongs > before) {
-            self.drain = Drain::Told;
-        }
-        if let Some(refusal) = self.abuse.verdict(context.now, &counts, self.has_answered) {
-            self.cut(context, Reason::ENHANCE_YOUR_CALM, refusal);
+        if let Some(refusal) = self.abuse.verdict(context.now, self.has_answered) {
+            self.fail(context, Reason::EnhanceYourCalm, refusal);
         }
     }
 
-    /// Says GOAWAY and ends.
-    fn cut(&mut self, context: &Context<'_>, reason: Reason, refusal: Refusal) {
-        let Engine::Open(connection) = &mut self.engine else {
-            if !matches!(self.engine, Engine::Done) {
-                context.config.counters.refuse(refusal);
-                self.end(context, None);
-            }
+    /// Resets a stream for what the peer did on it.
+    pub(super) fn provoked_reset(&mut self, context: &Context<'_>, id: u32, reason: Reason) -> Option<Found> {
+        self.reset(id, reason);
+        let found = self.forget(context, id);
+        if self.abuse.provoked() {
+            self.fail(context, Reason::EnhanceYourCalm, Refusal::H2ProvokedReset);
+        }
+        found
+    }
+
+    /// Nothing more can come, and nothing is owed.
+    pub(super) fn end_if_over(&mut self) {
+        if self.phase == Phase::Done {
             return;
-        };
-        context.config.counters.refuse(refusal);
-        connection.abrupt_shutdown(reason);
-        self.drain = Drain::Told;
-        self.accept(context);
-        // Blocked output delays the GOAWAY; the deadline for output that does not leave ends that.
-        self.has_news = !matches!(self.engine, Engine::Done);
+        }
+        if self.eof {
+            // What is not whole never will be.
+            let streams = &mut self.streams;
+            streams.retain(|_, stream| !stream.is_collecting());
+        }
+        let is_last = self.eof || self.is_left || self.drain == Drain::Told;
+        if is_last && self.streams.is_empty() {
+            self.finish();
+        }
     }
 
     /// First GOAWAY: no stream is refused yet, for some may be on their way.
@@ -56,35 +80,56 @@ impl H2 {
         if self.drain != Drain::No {
             return;
         }
-        self.drain = Drain::Asked {
-            since: now,
-            pongs: self.pipe.borrow().tap_in.pongs,
-        };
-        if let Engine::Open(connection) = &mut self.engine {
-            connection.graceful_shutdown();
-            self.has_news = true;
+        self.drain = Drain::Asked { since: now };
+        if self.phase == Phase::Open {
+            self.carry_out_drain();
         }
+    }
+
+    pub(super) fn carry_out_drain(&mut self) {
+        if let Drain::Asked { .. } = self.drain {
+            put_goaway(self.output.buffer(), ANY_STREAM, Reason::NoError);
+            put_ping(self.output.buffer(), 0, DRAIN_PING);
+        }
+    }
+
+    /// A round trip later: the second GOAWAY, with what is served.
+    pub(super) fn drain_acknowledged(&mut self) {
+        if let Drain::Asked { .. } = self.drain {
+            self.drain = Drain::Told;
+            put_goaway(self.output.buffer(), self.last_stream, Reason::NoError);
+        }
+    }
+
+    fn unfinished(&self) -> Option<Nanos> {
+        match self.phase {
+            Phase::Preface | Phase::Settings => Some(self.born),
+            Phase::Open => self.unfinished_since,
+            Phase::Done => None,
+        }
+    }
+
+    fn drain_since(&self) -> Option<Nanos> {
+        match self.drain {
+            // What is in flight is answered first.
+            Drain::Asked { since } if self.unanswered == 0 => Some(since),
+            _ => None,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.streams.is_empty() && self.drain == Drain::No
     }
 
     /// When something is due.
     pub fn timeout(&self, context: &Context<'_>) -> Option<Nanos> {
         let deadlines = &context.config.deadlines;
-        let unfinished = match self.engine {
-            Engine::Handshake(_) => Some(self.born),
-            _ => self.pipe.borrow().tap_in.unfinished_since,
-        };
-        let drain = match self.drain {
-            // What is in flight is answered first.
-            Drain::Asked { since, .. } if self.unanswered == 0 => Some(since.after(deadlines.drain)),
-            _ => None,
-        };
-        let idle = self.streams.is_empty() && self.unsent.is_empty() && self.drain == Drain::No;
         [
-            unfinished.map(|since| since.after(deadlines.head)),
+            self.unfinished().map(|since| since.after(deadlines.head)),
             self.collecting.front().map(|(at, _)| *at),
-            self.unsent.front().map(|(at, _)| *at),
-            drain,
-            idle.then(|| self.idle_since.after(deadlines.idle)),
+            self.parked.front().map(|(at, _)| *at),
+            self.drain_since().map(|since| since.after(deadlines.drain)),
+            self.is_idle().then(|| self.idle_since.after(deadlines.idle)),
         ]
         .into_iter()
         .flatten()
@@ -96,31 +141,22 @@ impl H2 {
         let deadlines = &context.config.deadlines;
         while let Some((_, id)) = self.collecting.front().copied().filter(|(at, _)| now >= *at) {
             self.collecting.pop_front();
-            if self.streams.get(&id).is_some_and(Stream::is_collecting)
-                && let Some(stream) = self.streams.remove(&id)
-            {
-                self.refuse(context, id, stream, Refusal::RequestTimeout);
+            if self.streams.get(&id).is_some_and(Stream::is_collecting) {
+                self.refuse(context, id, Refusal::RequestTimeout);
             }
         }
-        let unfinished = match self.engine {
-            Engine::Handshake(_) => Some(self.born),
-            _ => self.pipe.borrow().tap_in.unfinished_since,
-        };
-        if unfinished.is_some_and(|since| now >= since.after(deadlines.head)) {
-            self.cut(context, Reason::ENHANCE_YOUR_CALM, Refusal::HeadTimeout);
-        } else if self.unsent.front().is_some_and(|(at, _)| now >= *at) {
+        let is_due = |since: Option<Nanos>, after| since.is_some_and(|since| now >= since.after(after));
+        if is_due(self.unfinished(), deadlines.head) {
+            self.fail(context, Reason::EnhanceYourCalm, Refusal::HeadTimeout);
+        } else if self.parked.front().is_some_and(|(at, _)| now >= *at) {
             // The windows are held at zero.
-            self.cut(context, Reason::ENHANCE_YOUR_CALM, Refusal::WriteTimeout);
-        } else if matches!(self.drain, Drain::Asked { since, .. } if self.unanswered == 0 && now >= since.after(deadlines.drain))
-        {
-            self.cut(context, Reason::NO_ERROR, Refusal::H2DrainTimeout);
-        } else if self.drain == Drain::No
-            && self.streams.is_empty()
-            && self.unsent.is_empty()
-            && now >= self.idle_since.after(deadlines.idle)
-        {
+            self.fail(context, Reason::EnhanceYourCalm, Refusal::WriteTimeout);
+        } else if is_due(self.drain_since(), deadlines.drain) {
+            self.fail(context, Reason::NoError, Refusal::H2DrainTimeout);
+        } else if self.is_idle() && now >= self.idle_since.after(deadlines.idle) {
             context.config.counters.refuse(Refusal::IdleTimeout);
             self.drain(now);
         }
+        self.end_if_over();
     }
 }

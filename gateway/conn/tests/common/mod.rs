@@ -22,12 +22,11 @@ pub fn cleartext() -> Conn {
     Conn::new(Rc::new(ConnConfig::cleartext()), Nanos(0))
 }
 
-/// Takes every event that is there.
-pub fn requests(conn: &mut Conn) -> Vec<Seen> {
-    let mut seen = Vec::new();
+/// Takes the next request, if one is there.
+pub fn request(conn: &mut Conn) -> Option<Seen> {
     while let Some(event) = conn.next_event() {
         if let Event::Request(request) = event {
-            seen.push(Seen {
+            return Some(Seen {
                 exchange: request.exchange,
                 method: request.head.method.to_owned(),
                 path: request.head.path_and_query.to_owned(),
@@ -41,7 +40,12 @@ pub fn requests(conn: &mut Conn) -> Vec<Seen> {
             });
         }
     }
-    seen
+    None
+}
+
+/// Takes every request that is there.
+pub fn requests(conn: &mut Conn) -> Vec<Seen> {
+    std::iter::from_fn(|| request(conn)).collect()
 }
 
 pub fn output(conn: &mut Conn) -> Vec<u8> {
