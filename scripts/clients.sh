@@ -57,7 +57,7 @@ if command -v h2spec >/dev/null; then
         fail "h2spec: $(grep -A 8 '^Failures' "$work/h2spec")"
     tail -n 1 "$work/h2spec"
 else
-    echo "SKIPPED: h2spec is not installed (go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1)"
+    echo "SKIPPED: h2spec is not installed (go install github.com/summerwind/h2spec/cmd/h2spec@latest)"
 fi
 
 curl -sS "$admin/metrics" >"$work/metrics"
