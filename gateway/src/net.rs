@@ -23,6 +23,7 @@ use crate::worker::http_date::HttpDate;
 use crate::worker::inflight::Inflight;
 use crate::worker::jitter::Jitter;
 use crate::worker::request_id::RequestIds;
+use crate::worker::seat::Seat;
 use crate::worker::stack::Edge;
 use crate::worker::stats::NetStats;
 use crate::worker::stock_view::StockView;
@@ -65,7 +66,7 @@ impl Net {
         }
     }
 
-    /// Starts net thread `index` on `core`, serving `listener`.
+    /// Starts net thread `index` on `core`, serving `listener`; `seat` is where it sits among the others.
     ///
     /// # Errors
     /// The thread cannot be made.
@@ -73,7 +74,7 @@ impl Net {
         &self,
         index: usize,
         core: Option<usize>,
-        port: NetPort,
+        (port, seat): (NetPort, Seat),
         listener: OwnedFd,
         stats: Arc<NetStats>,
         shell: Shell,
@@ -97,6 +98,7 @@ impl Net {
                     handshake_limit,
                     handshakes_max: u32::try_from(config.overload.handshakes_per_turn).unwrap_or(u32::MAX),
                     shared,
+                    seat,
                 };
                 let worker = Worker::new(parts);
                 match shell {

@@ -62,6 +62,7 @@ impl MetricsSource for Observer {
             snapshot.nets.push(NetThread {
                 connections: net.connections.get(),
                 accepted: net.accepted.get(),
+                handed_over: net.handed_over.get(),
                 inflight: net.inflight.get(),
                 busy_ns: net.cpu_ns.get(),
                 cq_overflows: net.cq_overflows.get(),

@@ -57,6 +57,8 @@ pub struct Server {
     pub trusted_proxies: TrustedProxies,
     /// Connections at once, over all net threads.
     pub connections_max: usize,
+    /// Whether an accepted socket goes to the net thread with the fewest connections.
+    pub hand_over: bool,
 }
 
 /// How a net thread does its I/O.

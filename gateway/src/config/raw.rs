@@ -50,6 +50,7 @@ section! {
         turn_us: u32 = 0,
         trusted_proxies: Option<Vec<String>> = None,
         connections_max: usize = 16_384,
+        hand_over: bool = true,
     }
 }
 

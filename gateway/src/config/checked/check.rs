@@ -98,6 +98,7 @@ fn check_server(raw: &RawServer) -> Checked<Server> {
         )?,
         trusted_proxies,
         connections_max: within("server.connections_max", raw.connections_max, 16, 4 << 20)?,
+        hand_over: raw.hand_over,
     })
 }
 
