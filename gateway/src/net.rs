@@ -99,6 +99,7 @@ impl Net {
                     handshakes_max: u32::try_from(config.overload.handshakes_per_turn).unwrap_or(u32::MAX),
                     shared,
                     seat,
+                    proxy_protocol: config.server.proxy_protocol,
                 };
                 let worker = Worker::new(parts);
                 match shell {

@@ -126,6 +126,7 @@ impl Observer {
                 .each()
                 .for_each(|(word, count)| add(word, count));
             add("connection_refused", net.accept_refused.get());
+            add("bad_proxy_header", net.bad_proxy_headers.get());
             add("late_reply", net.late_replies.get());
         }
         rows

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tidegate_conn::{Answer, Conn, ConnConfig, ConnState, Event, Nanos};
+use tidegate_conn::{Answer, Conn, ConnConfig, ConnState, Event, Nanos, ProxyReader};
 use tidegate_host::{Answer as ShardAnswer, Event as ShardEvent, StageTimes};
 
 use crate::codes::Code;
@@ -52,7 +52,10 @@ pub struct Shared {
 
 struct Slot {
     conn: Conn,
+    /// The socket's peer, or the client that its PROXY header names.
     peer: IpAddr,
+    /// A PROXY header is due before anything else.
+    header: Option<ProxyReader>,
     dirty: bool,
     /// Answers arrived since the last pump: input that waited may go on.
     answered: bool,
@@ -82,6 +85,7 @@ pub struct Worker {
     handshake_limit: Option<Arc<gcra::Table>>,
     shared: Arc<Shared>,
     seat: Seat,
+    proxy_protocol: bool,
     handshakes_this_turn: u32,
     handshakes_max: u32,
     open: usize,
@@ -102,6 +106,8 @@ pub struct WorkerParts {
     pub shared: Arc<Shared>,
     /// The other net threads, as seen from this one.
     pub seat: Seat,
+    /// Whether trusted peers begin with a PROXY header.
+    pub proxy_protocol: bool,
 }
 
 impl Worker {
@@ -117,6 +123,7 @@ impl Worker {
             handshake_limit: parts.handshake_limit,
             shared: parts.shared,
             seat: parts.seat,
+            proxy_protocol: parts.proxy_protocol,
             handshakes_this_turn: 0,
             handshakes_max: parts.handshakes_max,
             open: 0,
@@ -155,6 +162,9 @@ impl Worker {
 
     /// Bytes were read.
     pub fn receive(&mut self, slot: u32, bytes: &[u8], now_ns: u64) {
+        let Some(bytes) = self.after_header(slot, bytes, now_ns) else {
+            return;
+        };
         if let Some(entry) = self.slots[slot as usize].as_mut() {
             entry.conn.receive(Nanos(now_ns), bytes);
             self.pump(slot, now_ns);

@@ -55,6 +55,8 @@ pub struct Server {
     pub turn_us: u32,
     /// Peers whose word about the client's address is taken.
     pub trusted_proxies: TrustedProxies,
+    /// Whether connections of these peers begin with a PROXY header.
+    pub proxy_protocol: bool,
     /// Connections at once, over all net threads.
     pub connections_max: usize,
     /// Whether an accepted socket goes to the net thread with the fewest connections.

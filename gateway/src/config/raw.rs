@@ -49,6 +49,7 @@ section! {
         io: String = "auto".into(),
         turn_us: u32 = 0,
         trusted_proxies: Option<Vec<String>> = None,
+        proxy_protocol: String = "off".into(),
         connections_max: usize = 16_384,
         hand_over: bool = true,
     }

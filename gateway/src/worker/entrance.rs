@@ -1,10 +1,10 @@
-//! How a connection comes in: room, the limit of handshakes, the thread with the fewest connections.
+//! How a connection comes in: room, the limit of handshakes, the thread with the fewest connections, the PROXY header.
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use tidegate_conn::{Conn, Nanos};
+use tidegate_conn::{Conn, Nanos, ProxyReader};
 
 use super::seat::Accepted;
 use super::{Slot, Worker};
@@ -59,6 +59,8 @@ impl Worker {
         self.slots[slot as usize] = Some(Slot {
             conn,
             peer,
+            // Only who is believed is read: anybody else's header is not TLS, and ends as that.
+            header: (self.proxy_protocol && self.edge.proxies.trusts(peer)).then(ProxyReader::default),
             dirty: false,
             answered: false,
             lost: false,
@@ -79,5 +81,43 @@ impl Worker {
     /// `accept` failed with this errno (the listener stays).
     pub fn accept_failed(&mut self, _errno: i32) {
         self.edge.stats.accept_refused.add(1);
+    }
+
+    /// What is the connection's own of these bytes: what follows the PROXY header, where one is due. `None`: nothing yet.
+    #[inline]
+    pub(super) fn after_header<'a>(&mut self, slot: u32, bytes: &'a [u8], now_ns: u64) -> Option<&'a [u8]> {
+        match self.slots[slot as usize].as_ref()?.header {
+            None => Some(bytes),
+            Some(_) => self.read_header(slot, bytes, now_ns),
+        }
+    }
+
+    #[cold]
+    fn read_header<'a>(&mut self, slot: u32, bytes: &'a [u8], now_ns: u64) -> Option<&'a [u8]> {
+        let entry = self.slots[slot as usize].as_mut().filter(|entry| !entry.lost)?;
+        let read = entry.header.as_mut()?.receive(bytes);
+        let client = match &read {
+            Ok(Some((header, _))) => header.client.unwrap_or(entry.peer),
+            _ => entry.peer,
+        };
+        match read {
+            Ok(None) => None,
+            // The proxy was let in without being counted: who is behind it is.
+            Ok(Some((_, rest))) if self.may_shake_hands(client, now_ns) => {
+                let entry = self.slots[slot as usize].as_mut()?;
+                (entry.header, entry.peer) = (None, client);
+                Some(rest)
+            }
+            Ok(Some(_)) => {
+                self.edge.stats.accept_refused.add(1);
+                self.lost(slot);
+                None
+            }
+            Err(_) => {
+                self.edge.stats.bad_proxy_headers.add(1);
+                self.lost(slot);
+                None
+            }
+        }
     }
 }

@@ -76,6 +76,17 @@ fn check_server(raw: &RawServer) -> Checked<Server> {
             ));
         }
     };
+    let proxy_protocol = word(
+        "server.proxy_protocol",
+        &raw.proxy_protocol,
+        &[("off", false), ("on", true)],
+    )?;
+    if proxy_protocol && trusted_proxies.networks().is_empty() {
+        return Err(ConfigError::new(
+            "server.proxy_protocol",
+            "is \"on\", but server.trusted_proxies is empty: a header is only read from trusted peers, so set it to their networks",
+        ));
+    }
     if raw.data.is_empty() {
         return Err(ConfigError::new("server.data", "must name a directory"));
     }
@@ -97,6 +108,7 @@ fn check_server(raw: &RawServer) -> Checked<Server> {
             ],
         )?,
         trusted_proxies,
+        proxy_protocol,
         connections_max: within("server.connections_max", raw.connections_max, 16, 4 << 20)?,
         hand_over: raw.hand_over,
     })
