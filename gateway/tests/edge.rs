@@ -2,7 +2,9 @@
 
 mod common;
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use common::{Client, Gateway};
 
@@ -166,5 +168,96 @@ fn a_header_of_somebody_else_is_not_read() {
         assert!(gateway.connect_by(&[V1], None).is_cut(), "{shell}");
         assert_eq!(refusals(&gateway, "tls_error"), 1, "{shell}");
         assert_eq!(statuses(gateway.connect(), 0..1), [200], "{shell}");
+    }
+}
+
+#[test]
+fn handshakes_of_one_address_are_limited_also_behind_a_proxy() {
+    for shell in SHELLS {
+        let folder = tempfile::tempdir().unwrap();
+        let direct = "server.trusted_proxies=[]";
+        let limit = ["limits.handshakes.rate=0.001", "limits.handshakes.burst=3"];
+        let set = [
+            shell,
+            "server.threads=2",
+            direct,
+            limit[0],
+            limit[1],
+            OFF[0],
+            OFF[1],
+        ];
+        let gateway = Gateway::start(folder.path(), &set);
+        for _ in 0..3 {
+            assert_eq!(statuses(gateway.connect(), 0..1), [200], "{shell}");
+        }
+        for _ in 0..3 {
+            assert!(gateway.connect().is_cut(), "{shell}");
+        }
+        gateway.wait_for("tidegate_refusals_total{reason=\"connection_refused\"}", |sum| {
+            sum == 3
+        });
+
+        let folder = tempfile::tempdir().unwrap();
+        let set = [
+            shell,
+            "server.proxy_protocol=on",
+            limit[0],
+            limit[1],
+            OFF[0],
+            OFF[1],
+        ];
+        let gateway = Gateway::start(folder.path(), &set);
+        for _ in 0..3 {
+            assert_eq!(statuses(gateway.connect_by(&[V1], None), 0..1), [200], "{shell}");
+        }
+        assert!(gateway.connect_by(&[V1], None).is_cut(), "{shell}");
+        let other = gateway.connect_by(&[b"PROXY TCP4 203.0.113.10 192.0.2.1 1 443\r\n"], None);
+        assert_eq!(
+            statuses(other, 0..1),
+            [200],
+            "{shell}: the proxy itself is exempt"
+        );
+    }
+}
+
+/// How long the gateway lets a connection live that sends `bytes`, one after the other, and then nothing.
+fn lives(gateway: &Gateway, bytes: &[u8]) -> Duration {
+    let mut socket = TcpStream::connect(&gateway.address).unwrap();
+    let began = Instant::now();
+    socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let mut bytes = bytes.iter();
+    while began.elapsed() < Duration::from_secs(15) {
+        if let Some(byte) = bytes.next() {
+            let _ = socket.write_all(&[*byte]);
+        }
+        match socket.read(&mut [0; 64]) {
+            // An alert, before the end.
+            Ok(1..) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            _ => return began.elapsed(),
+        }
+    }
+    panic!("it is not closed");
+}
+
+#[test]
+fn a_handshake_that_is_not_finished_in_time_is_closed_however_it_dawdles() {
+    // A ClientHello's first bytes: a record of 512 bytes is announced.
+    let hello = [&[22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[0; 400]].concat();
+    for shell in SHELLS {
+        for proxied in ["off", "on"] {
+            let folder = tempfile::tempdir().unwrap();
+            let proxy = format!("server.proxy_protocol={proxied}");
+            let set = [shell, &proxy, "timeouts.handshake_ms=600", OFF[0], OFF[1]];
+            let gateway = Gateway::start(folder.path(), &set);
+            let slow: &[u8] = if proxied == "on" { V1 } else { &hello };
+            for bytes in [&[][..], slow] {
+                let lived = lives(&gateway, bytes);
+                let bounds = Duration::from_millis(550)..Duration::from_millis(3000);
+                assert!(bounds.contains(&lived), "{shell}, {proxied}: {lived:?}");
+            }
+            assert_eq!(refusals(&gateway, "handshake_timeout"), 2, "{shell}, {proxied}");
+            gateway.wait_for("tidegate_connections", |sum| sum == 0);
+        }
     }
 }

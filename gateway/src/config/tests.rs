@@ -106,6 +106,14 @@ fn defaults_are_the_documented_ones() {
             burst: 200
         }
     );
+    assert_eq!(
+        config.limits.handshakes,
+        Limit::Bucket {
+            rate: 20.0,
+            burst: 100
+        }
+    );
+    assert_eq!(config.timeouts.handshake, Duration::from_secs(5));
     assert!(config.server.hand_over);
     assert_eq!(config.overload.shed_after, Duration::from_millis(50));
     assert_eq!(config.auth.leeway, Duration::from_secs(60));
