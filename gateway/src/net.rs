@@ -185,7 +185,12 @@ fn conn_config(config: &Config, certificates: &Arc<Certificates>) -> ConnConfig 
     let (timeouts, http) = (&config.timeouts, &config.http);
     let ns = |duration: std::time::Duration| Nanos(duration.as_nanos() as u64);
     let covering = Arc::clone(certificates);
-    let mut conn = ConnConfig::with_tls(certificates.server_config());
+    let (making, admitting) = (Arc::clone(certificates), Arc::clone(certificates));
+    let mut conn = ConnConfig::cleartext();
+    conn.tls = Some(Box::new(move || making.server_config()));
+    if certificates.asks_clients() {
+        conn.admits_again = Some(Box::new(move |chain| admitting.admits_again(chain)));
+    }
     conn.covers = Some(Box::new(move |sni, host| covering.covers(sni, host)));
     conn.deadlines = Deadlines {
         handshake: ns(timeouts.handshake),

@@ -38,7 +38,7 @@ mod time;
 mod tls;
 
 pub use answer::Answer;
-pub use config::{ConnConfig, Covers, Deadlines};
+pub use config::{AdmitsAgain, ConnConfig, Covers, Deadlines, MakesTls};
 pub use conn::{Conn, ConnState, Protocol};
 pub use counters::Counters;
 pub use event::{Event, Request};
@@ -48,4 +48,4 @@ pub use limits::Limits;
 pub use proxy::{BadProxyHeader, ProxyHeader, ProxyReader, V1_BYTES_MAX, V2_BYTES_MAX, parse_proxy_header};
 pub use refusal::Refusal;
 pub use time::Nanos;
-pub use tls::{TlsConfig, set_tls_defaults};
+pub use tls::{ClientChain, TlsConfig, set_tls_defaults};

@@ -85,8 +85,19 @@ pub struct Tls {
     pub own_certificate: bool,
     /// Ticket keys that outlive a restart and serve several machines; `None`: random ones.
     pub ticket_key_file: Option<PathBuf>,
+    /// Who is believed about clients' certificates; `None`: nobody is asked for one.
+    pub client_auth: Option<ClientAuth>,
     /// How often files are looked at for changes.
     pub reload: Duration,
+}
+
+/// Clients' certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientAuth {
+    /// The authorities, PEM.
+    pub ca: PathBuf,
+    /// Whether a client without a certificate is refused.
+    pub required: bool,
 }
 
 /// One chain and its key, both PEM.

@@ -62,6 +62,8 @@ section! {
         key: String = String::new(),
         sni: Vec<RawCertificate> = Vec::new(),
         ticket_key_file: String = String::new(),
+        client_ca: String = String::new(),
+        client_auth: String = "off".into(),
         reload_s: u64 = 2,
     }
 }

@@ -114,7 +114,7 @@ fn defaults_are_the_documented_ones() {
         }
     );
     assert_eq!(config.timeouts.handshake, Duration::from_secs(5));
-    assert!(config.server.hand_over);
+    assert!(config.tls.client_auth.is_none() && config.server.hand_over);
     assert_eq!(config.overload.shed_after, Duration::from_millis(50));
     assert_eq!(config.auth.leeway, Duration::from_secs(60));
     assert_eq!(config.tls.certificates[0].cert, Path::new("./data/cert.pem"));
@@ -277,6 +277,9 @@ fn values_that_make_no_sense_are_refused_with_their_key() {
         ),
         ("overload.shed_after_ms=0", "overload.shed_after_ms"),
         ("tls.cert=a.pem", "tls"),
+        ("tls.client_auth=required", "tls.client_ca"),
+        ("tls.client_ca=clients.pem", "tls.client_auth"),
+        ("tls.client_auth=always", "tls.client_auth"),
         ("tls.sni=[{ cert = \"a\" }]", "tls.sni[0]"),
         ("auth.local_key=false", "auth"),
         ("auth.audience=", "auth.audience"),

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
-    CertificateFiles, Config, Http, Io, Limits, Logging, Overload, Placement, Server, Shards, Timeouts, Tls,
-    Writer, own_certificate_files,
+    CertificateFiles, ClientAuth, Config, Http, Io, Limits, Logging, Overload, Placement, Server, Shards,
+    Timeouts, Tls, Writer, own_certificate_files,
 };
 use crate::address::TrustedProxies;
 use crate::config::ConfigError;
@@ -139,8 +139,30 @@ fn check_tls(raw: &RawTls, data: &Path) -> Checked<Tls> {
         certificates,
         own_certificate,
         ticket_key_file: optional_path(&raw.ticket_key_file),
+        client_auth: check_client_auth(raw)?,
         reload: Duration::from_secs(within("tls.reload_s", raw.reload_s, 1, 86_400)?),
     })
+}
+
+/// A bundle without a word about what it is for would look like protection and be none.
+fn check_client_auth(raw: &RawTls) -> Checked<Option<ClientAuth>> {
+    let modes = [("off", None), ("optional", Some(false)), ("required", Some(true))];
+    let required = word("tls.client_auth", &raw.client_auth, &modes)?;
+    match (required, optional_path(&raw.client_ca)) {
+        (Some(required), Some(ca)) => Ok(Some(ClientAuth { ca, required })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(ConfigError::new(
+            "tls.client_ca",
+            format!(
+                "must name a PEM file with the authorities, because tls.client_auth is \"{}\"",
+                raw.client_auth
+            ),
+        )),
+        (None, Some(_)) => Err(ConfigError::new(
+            "tls.client_auth",
+            "is \"off\", but tls.client_ca is set: choose \"optional\" or \"required\", or leave client_ca empty",
+        )),
+    }
 }
 
 fn check_shards(raw: &RawShards) -> Checked<Shards> {
