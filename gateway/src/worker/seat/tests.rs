@@ -117,6 +117,21 @@ fn at_a_full_queue_the_socket_stays_and_works() {
 }
 
 #[test]
+fn a_thread_that_sleeps_is_woken_for_a_socket_and_only_then() {
+    let bells: Vec<_> = (0..2).map(|_| Arc::new(Bell::with_fd().unwrap())).collect();
+    let seats = seats(bells.clone(), true);
+    (0..3).for_each(|_| seats[0].opened());
+    bells[1].prepare_sleep();
+    (0..3).for_each(|_| seats[1].opened());
+    assert!(seats[0].give(socket().0).is_err());
+    assert!(!bells[1].wait(Some(Duration::ZERO)), "nothing came");
+    (0..3).for_each(|_| seats[1].closed());
+    bells[1].prepare_sleep();
+    seats[0].give(socket().0).unwrap();
+    assert!(bells[1].wait(Some(Duration::from_secs(5))));
+}
+
+#[test]
 fn a_look_at_the_queue_takes_nothing_from_it() {
     let mut seats = seats_of(2, true);
     (0..5).for_each(|_| seats[0].opened());
