@@ -1,8 +1,10 @@
 //! Certificates: which one is served to whom, session tickets, and reloading without a restart.
 //!
-//! One [`Certificates`] serves all net threads. The `rustls::ServerConfig` in it never changes; what it asks for
-//! a certificate (by SNI) does, so a reload reaches the next handshake of every thread and no older one.
+//! One [`Certificates`] serves all net threads. What its `rustls::ServerConfig` asks for a certificate (by SNI) changes with a
+//! reload, so that it reaches the next handshake of every thread and no older one. The configuration itself is replaced only
+//! when other authorities are believed about clients, and its ticket keys with it.
 
+mod clients;
 mod tickets;
 
 use std::collections::HashMap;
@@ -10,7 +12,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use rustls::pki_types::pem::PemObject;
@@ -18,7 +20,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::config::checked::{CertificateFiles, Tls};
+use crate::config::checked::{CertificateFiles, ClientAuth, Tls};
+use clients::Clients;
 use tickets::{FileTickets, Tickets};
 
 #[cfg(test)]
@@ -32,10 +35,11 @@ const CHAIN_MAX: usize = 10;
 /// The certificates all net threads serve.
 pub struct Certificates {
     resolver: Arc<Resolver>,
-    config: Arc<rustls::ServerConfig>,
+    front: RwLock<Arc<Front>>,
     tickets: Option<Arc<FileTickets>>,
     files: Vec<CertificateFiles>,
     ticket_key_file: Option<PathBuf>,
+    client_auth: Option<ClientAuth>,
     seen: Mutex<Vec<Option<SystemTime>>>,
     reloads: AtomicU64,
     failures: AtomicU64,
@@ -47,7 +51,11 @@ impl Certificates {
     /// # Errors
     /// A sentence about the first file that is missing or is not what it should be, a key that does not belong to its certificate included.
     pub fn load(tls: &Tls) -> Result<Certificates, String> {
-        let seen = modified(&tls.certificates, tls.ticket_key_file.as_deref());
+        let seen = modified(
+            &tls.certificates,
+            tls.ticket_key_file.as_deref(),
+            tls.client_auth.as_ref(),
+        );
         let resolver = Arc::new(Resolver {
             current: RwLock::new(Arc::new(Served::read(&tls.certificates)?)),
         });
@@ -55,22 +63,39 @@ impl Certificates {
             Some(path) => Some(Arc::new(FileTickets::read(path)?)),
             None => None,
         };
-        let config = server_config(Arc::clone(&resolver), tickets.clone())?;
+        let clients = tls.client_auth.as_ref().map(Clients::read).transpose()?;
+        let front = Front::new(Arc::clone(&resolver), tickets.clone(), clients)?;
         Ok(Certificates {
             resolver,
-            config: Arc::new(config),
+            front: RwLock::new(Arc::new(front)),
             tickets,
             files: tls.certificates.clone(),
             ticket_key_file: tls.ticket_key_file.clone(),
+            client_auth: tls.client_auth.clone(),
             seen: Mutex::new(seen),
             reloads: AtomicU64::new(0),
             failures: AtomicU64::new(0),
         })
     }
 
-    /// What connections are made with; one for all threads, so that a ticket from one is good on another.
+    /// What the next connection is made with; one for all threads, so that a ticket from one is good on another.
     pub fn server_config(&self) -> Arc<rustls::ServerConfig> {
-        Arc::clone(&self.config)
+        Arc::clone(&self.front().config)
+    }
+
+    fn front(&self) -> Arc<Front> {
+        Arc::clone(&self.front.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether clients are asked for certificates.
+    pub fn asks_clients(&self) -> bool {
+        self.client_auth.is_some()
+    }
+
+    /// Whether the client whose certificates a resumed session remembers would be let in by a full handshake now.
+    pub fn admits_again(&self, chain: Option<&[CertificateDer<'static>]>) -> bool {
+        let front = self.front();
+        front.clients.as_ref().is_none_or(|clients| clients.admits(chain))
     }
 
     /// Whether the certificate that a client with this SNI is served covers `host`: a Host or `:authority` without its port. If not, the answer
@@ -86,11 +111,12 @@ impl Certificates {
     /// # Errors
     /// What is wrong with the new files; the old ones stay in use, all of them, and the same files are not complained about twice.
     pub fn reload_if_changed(&self) -> Result<bool, String> {
-        let mut seen = self
-            .seen
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let modified = modified(&self.files, self.ticket_key_file.as_deref());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let modified = modified(
+            &self.files,
+            self.ticket_key_file.as_deref(),
+            self.client_auth.as_ref(),
+        );
         if *seen == modified {
             return Ok(false);
         }
@@ -105,6 +131,7 @@ impl Certificates {
     /// Reads everything before it replaces anything.
     fn reload(&self) -> Result<(), String> {
         let served = Served::read(&self.files)?;
+        let front = self.changed_front()?;
         if let (Some(tickets), Some(path)) = (&self.tickets, &self.ticket_key_file) {
             tickets.reload(path)?;
         }
@@ -112,8 +139,28 @@ impl Certificates {
             .resolver
             .current
             .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(served);
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(served);
+        if let Some(front) = front {
+            *self.front.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(front);
+        }
         Ok(())
+    }
+
+    /// A new front, if other authorities are believed than before. Else the old one stays, and its tickets good.
+    fn changed_front(&self) -> Result<Option<Front>, String> {
+        let Some(auth) = &self.client_auth else {
+            return Ok(None);
+        };
+        let clients = Clients::read(auth)?;
+        let front = self.front();
+        if front
+            .clients
+            .as_ref()
+            .is_some_and(|old| old.binding == clients.binding)
+        {
+            return Ok(None);
+        }
+        Front::new(Arc::clone(&self.resolver), self.tickets.clone(), Some(clients)).map(Some)
     }
 
     /// Reloads that succeeded.
@@ -132,21 +179,46 @@ impl Certificates {
     }
 }
 
+/// What connections are made with, and who is believed about their clients: they change together.
+struct Front {
+    config: Arc<rustls::ServerConfig>,
+    clients: Option<Clients>,
+}
+
+impl Front {
+    fn new(
+        resolver: Arc<Resolver>,
+        tickets: Option<Arc<FileTickets>>,
+        clients: Option<Clients>,
+    ) -> Result<Front, String> {
+        let config = Arc::new(server_config(resolver, tickets, clients.as_ref())?);
+        Ok(Front { config, clients })
+    }
+}
+
 /// TLS 1.2 and 1.3 with aws-lc-rs; stateless resumption only, so that no table of sessions is shared by the threads.
 fn server_config(
     resolver: Arc<Resolver>,
     tickets: Option<Arc<FileTickets>>,
+    clients: Option<&Clients>,
 ) -> Result<rustls::ServerConfig, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+    let builder = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| format!("tls: {error}"))?
-        .with_no_client_auth()
-        .with_cert_resolver(resolver);
+        .map_err(|error| format!("tls: {error}"))?;
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(Arc::clone(&clients.verifier)),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(resolver);
     config.alpn_protocols = ALPN.iter().map(|protocol| protocol.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = match tickets {
-        Some(tickets) => Arc::new(Tickets(tickets)),
+        Some(file) => Arc::new(Tickets {
+            file,
+            binding: clients.map_or_else(Vec::new, |clients| clients.binding.clone()),
+        }),
+        // Random keys of this configuration alone: what an older one sealed is not opened.
         None => rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|error| format!("tls: {error}"))?,
     };
     // 0-RTT stays off: a replayed order is what the idempotency key is for, but a replayed cancel is not.
@@ -161,12 +233,7 @@ struct Resolver {
 
 impl Resolver {
     fn served(&self) -> Arc<Served> {
-        Arc::clone(
-            &self
-                .current
-                .read()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        )
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -265,11 +332,16 @@ fn certificate_covers(leaf: &CertificateDer<'_>, host: &str) -> bool {
         .is_ok_and(|certificate| rustls::client::verify_server_name(&certificate, &name).is_ok())
 }
 
-fn modified(files: &[CertificateFiles], ticket_keys: Option<&Path>) -> Vec<Option<SystemTime>> {
+fn modified(
+    files: &[CertificateFiles],
+    ticket_keys: Option<&Path>,
+    clients: Option<&ClientAuth>,
+) -> Vec<Option<SystemTime>> {
     let of = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
     files
         .iter()
         .flat_map(|pair| [of(&pair.cert), of(&pair.key)])
         .chain(ticket_keys.map(of))
+        .chain(clients.map(|clients| of(&clients.ca)))
         .collect()
 }

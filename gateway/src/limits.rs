@@ -6,3 +6,7 @@ pub const STOCK_EVERY_MS: u64 = 100;
 
 /// Connections a listener's queue holds before the kernel turns new ones away: a CDN opens them in bursts.
 pub const LISTEN_BACKLOG: i32 = 4096;
+
+/// Accepted sockets on their way to one net thread. Beyond it they stay where they were accepted: that thread does not get
+/// to its turn, and more work would not help it.
+pub const ARRIVALS: usize = 64;

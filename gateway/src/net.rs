@@ -23,6 +23,7 @@ use crate::worker::http_date::HttpDate;
 use crate::worker::inflight::Inflight;
 use crate::worker::jitter::Jitter;
 use crate::worker::request_id::RequestIds;
+use crate::worker::seat::Seat;
 use crate::worker::stack::Edge;
 use crate::worker::stats::NetStats;
 use crate::worker::stock_view::StockView;
@@ -65,7 +66,7 @@ impl Net {
         }
     }
 
-    /// Starts net thread `index` on `core`, serving `listener`.
+    /// Starts net thread `index` on `core`, serving `listener`; `seat` is where it sits among the others.
     ///
     /// # Errors
     /// The thread cannot be made.
@@ -73,7 +74,7 @@ impl Net {
         &self,
         index: usize,
         core: Option<usize>,
-        port: NetPort,
+        (port, seat): (NetPort, Seat),
         listener: OwnedFd,
         stats: Arc<NetStats>,
         shell: Shell,
@@ -97,6 +98,8 @@ impl Net {
                     handshake_limit,
                     handshakes_max: u32::try_from(config.overload.handshakes_per_turn).unwrap_or(u32::MAX),
                     shared,
+                    seat,
+                    proxy_protocol: config.server.proxy_protocol,
                 };
                 let worker = Worker::new(parts);
                 match shell {
@@ -182,7 +185,12 @@ fn conn_config(config: &Config, certificates: &Arc<Certificates>) -> ConnConfig 
     let (timeouts, http) = (&config.timeouts, &config.http);
     let ns = |duration: std::time::Duration| Nanos(duration.as_nanos() as u64);
     let covering = Arc::clone(certificates);
-    let mut conn = ConnConfig::with_tls(certificates.server_config());
+    let (making, admitting) = (Arc::clone(certificates), Arc::clone(certificates));
+    let mut conn = ConnConfig::cleartext();
+    conn.tls = Some(Box::new(move || making.server_config()));
+    if certificates.asks_clients() {
+        conn.admits_again = Some(Box::new(move |chain| admitting.admits_again(chain)));
+    }
     conn.covers = Some(Box::new(move |sni, host| covering.covers(sni, host)));
     conn.deadlines = Deadlines {
         handshake: ns(timeouts.handshake),

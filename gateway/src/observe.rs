@@ -62,6 +62,7 @@ impl MetricsSource for Observer {
             snapshot.nets.push(NetThread {
                 connections: net.connections.get(),
                 accepted: net.accepted.get(),
+                handed_over: net.handed_over.get(),
                 inflight: net.inflight.get(),
                 busy_ns: net.cpu_ns.get(),
                 cq_overflows: net.cq_overflows.get(),
@@ -125,6 +126,7 @@ impl Observer {
                 .each()
                 .for_each(|(word, count)| add(word, count));
             add("connection_refused", net.accept_refused.get());
+            add("bad_proxy_header", net.bad_proxy_headers.get());
             add("late_reply", net.late_replies.get());
         }
         rows

@@ -19,6 +19,7 @@ use crate::first_start::Banner;
 use crate::net::{self, Net, Shell};
 use crate::observe::Observer;
 use crate::shards::{self, Layout};
+use crate::worker::seat;
 use crate::worker::stats::NetStats;
 use crate::{catalogue, first_start};
 
@@ -154,10 +155,12 @@ fn spawn_nets(
     stats: Vec<Arc<NetStats>>,
     shell: Shell,
 ) -> Result<Vec<JoinHandle<io::Result<()>>>, String> {
-    let each = ports.into_iter().zip(listeners).zip(stats).enumerate();
-    each.map(|(index, ((port, listener), stats))| {
+    let bells = ports.iter().map(NetPort::bell).collect();
+    let seats = seat::seats(bells, net.config.server.hand_over);
+    let each = ports.into_iter().zip(seats).zip(listeners).zip(stats).enumerate();
+    each.map(|(index, ((end, listener), stats))| {
         let core = layout.net_cores.get(index).copied();
-        net.spawn(index, core, port, listener, stats, shell)
+        net.spawn(index, core, end, listener, stats, shell)
             .map_err(|e| format!("net thread {index}: {e}"))
     })
     .collect()

@@ -4,13 +4,13 @@
 //! [`Worker::next_dirty`] slot `transmit` and the rest of its upkeep, then [`Worker::ring_bells`] once, then sleep.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tidegate_conn::{Answer, Conn, ConnConfig, ConnState, Event, Nanos};
+use tidegate_conn::{Answer, Conn, ConnConfig, ConnState, Event, Nanos, ProxyReader};
 use tidegate_host::{Answer as ShardAnswer, Event as ShardEvent, StageTimes};
 
 use crate::codes::Code;
@@ -18,12 +18,14 @@ use crate::gcra;
 
 pub mod answer;
 pub mod clock;
+mod entrance;
 pub mod http_date;
 pub mod inflight;
 pub mod jitter;
 pub mod outcome;
 pub mod refusal;
 pub mod request_id;
+pub mod seat;
 pub mod stack;
 pub mod stats;
 pub mod stock_view;
@@ -32,6 +34,7 @@ pub mod uring;
 
 use inflight::Waiting;
 use refusal::Refusal;
+use seat::Seat;
 use stack::{Edge, Origin, Step};
 use stock_view::StockLine;
 
@@ -49,7 +52,10 @@ pub struct Shared {
 
 struct Slot {
     conn: Conn,
+    /// The socket's peer, or the client that its PROXY header names.
     peer: IpAddr,
+    /// A PROXY header is due before anything else.
+    header: Option<ProxyReader>,
     dirty: bool,
     /// Answers arrived since the last pump: input that waited may go on.
     answered: bool,
@@ -78,6 +84,8 @@ pub struct Worker {
     config: Rc<ConnConfig>,
     handshake_limit: Option<Arc<gcra::Table>>,
     shared: Arc<Shared>,
+    seat: Seat,
+    proxy_protocol: bool,
     handshakes_this_turn: u32,
     handshakes_max: u32,
     open: usize,
@@ -96,6 +104,10 @@ pub struct WorkerParts {
     pub handshakes_max: u32,
     /// What is told to every thread at once.
     pub shared: Arc<Shared>,
+    /// The other net threads, as seen from this one.
+    pub seat: Seat,
+    /// Whether trusted peers begin with a PROXY header.
+    pub proxy_protocol: bool,
 }
 
 impl Worker {
@@ -110,6 +122,8 @@ impl Worker {
             config: Rc::new(parts.config),
             handshake_limit: parts.handshake_limit,
             shared: parts.shared,
+            seat: parts.seat,
+            proxy_protocol: parts.proxy_protocol,
             handshakes_this_turn: 0,
             handshakes_max: parts.handshakes_max,
             open: 0,
@@ -126,49 +140,6 @@ impl Worker {
             let waiting = Some(stats.oldest_unsynced_ns.get()).filter(|since| *since != 0);
             breaker.observe(now_ns, stats.batches.get(), waiting);
         }
-    }
-
-    /// A connection was accepted; `None`: close it.
-    pub fn open(&mut self, peer: SocketAddr, now_ns: u64) -> Option<u32> {
-        let peer = peer.ip();
-        let full = self.shared.connections.load(Ordering::Relaxed) >= self.shared.connections_max;
-        if full || self.is_draining() || !self.may_shake_hands(peer, now_ns) {
-            self.edge.stats.accept_refused.add(1);
-            return None;
-        }
-        self.shared.connections.fetch_add(1, Ordering::Relaxed);
-        self.open += 1;
-        self.edge.stats.accepted.add(1);
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.generations.push(0);
-            (self.slots.len() - 1) as u32
-        });
-        let mut conn = Conn::new(Rc::clone(&self.config), Nanos(now_ns));
-        conn.set_id(self.edge.ids.connection());
-        self.slots[slot as usize] = Some(Slot {
-            conn,
-            peer,
-            dirty: false,
-            answered: false,
-            lost: false,
-        });
-        Some(slot)
-    }
-
-    /// Trusted proxies open connections for everybody and are not counted.
-    fn may_shake_hands(&self, peer: IpAddr, now_ns: u64) -> bool {
-        match &self.handshake_limit {
-            Some(table) if !self.edge.proxies.trusts(peer) => {
-                table.take(table.address_key(peer), now_ns).allowed
-            }
-            _ => true,
-        }
-    }
-
-    /// `accept` failed with this errno (the listener stays).
-    pub fn accept_failed(&mut self, _errno: i32) {
-        self.edge.stats.accept_refused.add(1);
     }
 
     /// Whether bytes may be given to a connection now. A TLS handshake in progress takes one of this turn's budget: one
@@ -191,6 +162,9 @@ impl Worker {
 
     /// Bytes were read.
     pub fn receive(&mut self, slot: u32, bytes: &[u8], now_ns: u64) {
+        let Some(bytes) = self.after_header(slot, bytes, now_ns) else {
+            return;
+        };
         if let Some(entry) = self.slots[slot as usize].as_mut() {
             entry.conn.receive(Nanos(now_ns), bytes);
             self.pump(slot, now_ns);
@@ -443,6 +417,7 @@ impl Worker {
             self.generations[slot as usize] = self.generations[slot as usize].wrapping_add(1);
             self.free.push(slot);
             self.open -= 1;
+            self.seat.closed();
             self.shared.connections.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -454,7 +429,15 @@ impl Worker {
 
     /// About to sleep; false when there is something to do.
     pub fn prepare_sleep(&mut self) -> bool {
-        self.dirty.is_empty() && self.edge.port.prepare_sleep()
+        if !self.dirty.is_empty() || !self.edge.port.prepare_sleep() {
+            return false;
+        }
+        // The flag of the bell is up: whoever gives this thread a socket after this look rings it.
+        let arrived = self.seat.has_arrivals();
+        if arrived {
+            self.edge.port.woke();
+        }
+        !arrived
     }
 
     /// Awake again, in a shell whose ring reads the bell itself.

@@ -1,16 +1,25 @@
 //! What a connection is told when it begins.
 
-use crate::{Counters, Limits, Nanos, TlsConfig};
+use crate::{ClientChain, Counters, Limits, Nanos, TlsConfig};
 use std::rc::Rc;
 
 /// Tells whether the certificate served for `sni` (as the client sent it, if it did) covers `host` (no port, as the
 /// client wrote it). `false` is answered 421.
 pub type Covers = dyn Fn(Option<&str>, &str) -> bool;
 
+/// Gives the TLS settings of the next connection: a reload may change them.
+pub type MakesTls = dyn Fn() -> TlsConfig;
+
+/// Tells whether the client of a resumed session would be let in by a full handshake now: resuming by itself verifies nothing.
+/// `false` ends the connection as a failed handshake does.
+pub type AdmitsAgain = dyn Fn(ClientChain<'_>) -> bool;
+
 /// Settings shared by the connections of one thread. A reload makes a new one; old connections keep theirs.
 pub struct ConnConfig {
     /// `None`: cleartext; HTTP/2 is then known by its preface.
-    pub tls: Option<TlsConfig>,
+    pub tls: Option<Box<MakesTls>>,
+    /// Asked when a session was resumed. `None`: clients are not asked for certificates.
+    pub admits_again: Option<Box<AdmitsAgain>>,
     /// Asked when a host is first used on a connection, on TLS only. `None`: every host is covered.
     pub covers: Option<Box<Covers>>,
     /// Sizes.
@@ -25,7 +34,7 @@ impl ConnConfig {
     /// The defaults, over TLS.
     pub fn with_tls(tls: TlsConfig) -> ConnConfig {
         ConnConfig {
-            tls: Some(tls),
+            tls: Some(Box::new(move || tls.clone())),
             ..ConnConfig::cleartext()
         }
     }
@@ -34,6 +43,7 @@ impl ConnConfig {
     pub fn cleartext() -> ConnConfig {
         ConnConfig {
             tls: None,
+            admits_again: None,
             covers: None,
             limits: Limits::default(),
             deadlines: Deadlines::default(),

@@ -80,7 +80,7 @@ enum Life {
 impl Conn {
     /// A connection accepted at `now`.
     pub fn new(config: Rc<ConnConfig>, now: Nanos) -> Conn {
-        let tls = config.tls.as_ref().map(|tls| Tls::new(tls.clone()));
+        let tls = config.tls.as_ref().map(|tls| Tls::new(tls()));
         let failed = matches!(tls, Some(Err(_)));
         Conn {
             config,

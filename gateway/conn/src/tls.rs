@@ -8,6 +8,9 @@ use std::sync::Arc;
 /// Certificates, versions and ticket keys, shared by the threads.
 pub type TlsConfig = Arc<rustls::ServerConfig>;
 
+/// What a resumed session remembers of the client's certificates (leaf first, DER), if it brought any.
+pub type ClientChain<'a> = Option<&'a [rustls::pki_types::CertificateDer<'static>]>;
+
 /// Sets what every listener of ours wants: ALPN `h2` then `http/1.1`, no 0-RTT, records as large as they come.
 /// Certificates, client authentication and the ticketer are the caller's.
 pub fn set_tls_defaults(config: &mut rustls::ServerConfig) {
@@ -109,6 +112,11 @@ impl Tls {
     /// Whether the handshake was resumed by a ticket.
     pub fn is_resumed(&self) -> bool {
         self.0.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// The client's certificates, also those of the session that was resumed.
+    pub fn client_chain(&self) -> ClientChain<'_> {
+        self.0.peer_certificates()
     }
 
     /// Whether ALPN chose HTTP/2. No ALPN means HTTP/1.1.

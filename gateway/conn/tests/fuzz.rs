@@ -5,7 +5,9 @@ mod common;
 use common::client::{GET, POST, block, frame, hello};
 use common::{ok, output};
 use std::rc::Rc;
-use tidegate_conn::{Conn, ConnConfig, Event, ExchangeId, Limits, Nanos};
+use tidegate_conn::{
+    Conn, ConnConfig, Event, ExchangeId, Limits, Nanos, ProxyReader, V2_BYTES_MAX, parse_proxy_header,
+};
 
 const ITERATIONS: usize = 3_000;
 
@@ -130,6 +132,30 @@ fn h1_connection() {
                 }
             }
             drive(b"", &program);
+        });
+}
+
+/// Any bytes in any pieces: no panic, one verdict, and a header is never longer than its bound.
+#[test]
+fn proxy_header() {
+    const BEGINNINGS: [&[u8]; 4] = [b"", b"PROXY TCP4 ", b"PROXY UNKNOWN", b"\r\n\r\n\0\r\nQUIT\n\x21"];
+    bolero::check!()
+        .with_iterations(ITERATIONS)
+        .for_each(|input: &[u8]| {
+            let Some((how, tail)) = input.split_first() else {
+                return;
+            };
+            let bytes = [BEGINNINGS[usize::from(how & 3)], tail].concat();
+            let whole = parse_proxy_header(&bytes);
+            if let Ok(Some(header)) = whole {
+                assert!(header.length <= V2_BYTES_MAX.min(bytes.len()));
+            }
+            let mut reader = ProxyReader::default();
+            let size = usize::from(how >> 2) + 1;
+            let mut pieces = bytes.chunks(size).map(|piece| reader.receive(piece));
+            let decided = pieces.find_map(|read| read.transpose());
+            let decided = decided.map(|read| read.map(|(header, _)| header));
+            assert_eq!(decided, whole.transpose());
         });
 }
 

@@ -90,6 +90,36 @@ fn a_ticket_of_one_configuration_resumes_on_another_with_the_same_ticketer() {
 }
 
 #[test]
+fn a_client_that_would_not_be_let_in_again_is_not_let_in_by_its_ticket() {
+    let keys = keys();
+    let mut server = server(&keys);
+    server.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().unwrap();
+    let server = Arc::new(server);
+    let client_config = client(&keys, &[b"http/1.1"]);
+    let meet = |admitted: bool| {
+        let mut config = ConnConfig::with_tls(server.clone());
+        config.admits_again = Some(Box::new(move |chain| {
+            assert!(chain.is_none(), "this client brought no certificate");
+            admitted
+        }));
+        let config = Rc::new(config);
+        let mut conn = Conn::new(config.clone(), Nanos(0));
+        let mut client = TlsClient::new(client_config.clone());
+        client.write(REQUEST);
+        client.shuttle(&mut conn, Nanos(1));
+        (requests(&mut conn).len(), conn.state(), config)
+    };
+    // A full handshake verifies by itself and does not ask.
+    assert_eq!(meet(false).0, 1);
+    let (count, _, config) = meet(true);
+    assert_eq!((count, config.counters.handshakes_resumed.get()), (1, 1));
+    let (count, state, config) = meet(false);
+    assert_eq!((count, state), (0, ConnState::Closing));
+    assert_eq!(config.counters.refused(Refusal::TlsError), 1);
+    assert_eq!(config.counters.handshakes.get(), 0);
+}
+
+#[test]
 fn any_split_of_the_records_gives_the_same_answer() {
     let keys = keys();
     let config = Rc::new(ConnConfig::with_tls(Arc::new(server(&keys))));

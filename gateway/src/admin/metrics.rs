@@ -63,6 +63,8 @@ pub struct NetThread {
     pub connections: u64,
     /// Connections accepted so far.
     pub accepted: u64,
+    /// Sockets it accepted and gave to a thread with fewer connections.
+    pub handed_over: u64,
     /// Requests waiting for a shard now.
     pub inflight: u64,
     /// Nanoseconds it was not asleep.

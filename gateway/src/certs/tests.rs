@@ -11,14 +11,14 @@ use tempfile::TempDir;
 use super::*;
 
 /// A directory with a self-signed certificate a name.
-struct World {
+pub(super) struct World {
     dir: TempDir,
-    roots: RootCertStore,
+    pub(super) roots: RootCertStore,
     clock: u64,
 }
 
 impl World {
-    fn new() -> World {
+    pub(super) fn new() -> World {
         World {
             dir: tempfile::tempdir().unwrap(),
             roots: RootCertStore::empty(),
@@ -26,12 +26,12 @@ impl World {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Writes a file with a modification time of its own: two writes within the clock's grain are two changes.
-    fn write(&mut self, name: &str, text: &str) {
+    pub(super) fn write(&mut self, name: &str, text: &str) {
         let path = self.path(name);
         std::fs::write(&path, text).unwrap();
         self.clock += 1;
@@ -44,7 +44,7 @@ impl World {
             .unwrap();
     }
 
-    fn certificate(&mut self, file: &str, names: &[&str]) -> CertificateFiles {
+    pub(super) fn certificate(&mut self, file: &str, names: &[&str]) -> CertificateFiles {
         let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
         let made = rcgen::generate_simple_self_signed(names).unwrap();
         self.roots.add(made.cert.der().clone()).unwrap();
@@ -69,17 +69,18 @@ impl World {
     }
 }
 
-fn tls(certificates: Vec<CertificateFiles>, tickets: Option<PathBuf>) -> Tls {
+pub(super) fn tls(certificates: Vec<CertificateFiles>, tickets: Option<PathBuf>) -> Tls {
     Tls {
         certificates,
         own_certificate: false,
         ticket_key_file: tickets,
+        client_auth: None,
         reload: Duration::from_secs(1),
     }
 }
 
 /// A whole handshake in memory, tickets included.
-fn handshake(
+pub(super) fn handshake(
     client: &Arc<ClientConfig>,
     certificates: &Certificates,
     name: &str,
@@ -95,20 +96,27 @@ fn handshake(
     for _ in 0..10 {
         while client.wants_write() {
             let bytes = move_bytes(&mut |out| client.write_tls(out));
-            server.read_tls(&mut bytes.as_slice()).unwrap();
-            server.process_new_packets()?;
+            let mut wire = bytes.as_slice();
+            while !wire.is_empty() {
+                server.read_tls(&mut wire).unwrap();
+                server.process_new_packets()?;
+            }
         }
         while server.wants_write() {
             let bytes = move_bytes(&mut |out| server.write_tls(out));
-            client.read_tls(&mut bytes.as_slice()).unwrap();
-            client.process_new_packets()?;
+            let mut wire = bytes.as_slice();
+            while !wire.is_empty() {
+                client.read_tls(&mut wire).unwrap();
+                client.process_new_packets()?;
+            }
         }
     }
     assert!(!client.is_handshaking() && !server.is_handshaking());
     Ok((client, server))
 }
 
-const BOTH: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
+pub(super) const BOTH: &[&rustls::SupportedProtocolVersion] =
+    &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 #[test]
 fn both_versions_of_tls_are_spoken_and_h2_is_preferred() {
@@ -182,7 +190,10 @@ fn ticket_keys_from_a_file_outlive_a_restart_and_a_rotation() {
 fn a_ticket_that_was_changed_or_cut_short_is_not_opened() {
     let mut world = World::new();
     world.write("tickets", &key('a'));
-    let tickets = Tickets(Arc::new(FileTickets::read(&world.path("tickets")).unwrap()));
+    let tickets = Tickets {
+        file: Arc::new(FileTickets::read(&world.path("tickets")).unwrap()),
+        binding: Vec::new(),
+    };
     let ticket = tickets.encrypt(b"a session").unwrap();
     assert_eq!(tickets.decrypt(&ticket).unwrap(), b"a session");
     for at in 0..ticket.len() {

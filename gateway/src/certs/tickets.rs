@@ -32,7 +32,18 @@ struct Key {
 }
 
 /// What rustls is given.
-pub(super) struct Tickets(pub(super) Arc<FileTickets>);
+pub(super) struct Tickets {
+    pub(super) file: Arc<FileTickets>,
+    /// What must be the same as when the ticket was sealed, beside the key.
+    pub(super) binding: Vec<u8>,
+}
+
+impl Tickets {
+    /// What a ticket is sealed with but does not carry.
+    fn bound(&self, key: &Key) -> Aad<Vec<u8>> {
+        Aad::from([&key.name[..], &self.binding].concat())
+    }
+}
 
 impl fmt::Debug for Tickets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,7 +79,7 @@ impl ProducesTickets for Tickets {
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        let keys = self.0.keys();
+        let keys = self.file.keys();
         let key = keys.first()?;
         let mut nonce = [0; NONCE_LEN];
         // Random 96-bit nonces are safe for 2^32 tickets under one key (NIST SP 800-38D, section 8.3): at
@@ -80,7 +91,7 @@ impl ProducesTickets for Tickets {
         let mut sealed = plain.to_vec();
         let nonce = Nonce::assume_unique_for_key(nonce);
         key.seal
-            .seal_in_place_append_tag(nonce, Aad::from(&key.name), &mut sealed)
+            .seal_in_place_append_tag(nonce, self.bound(key), &mut sealed)
             .ok()?;
         ticket.extend_from_slice(&sealed);
         Some(ticket)
@@ -89,13 +100,13 @@ impl ProducesTickets for Tickets {
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         let (name, rest) = ticket.split_at_checked(NAME_LEN)?;
         let (nonce, sealed) = rest.split_at_checked(NONCE_LEN)?;
-        let keys = self.0.keys();
+        let keys = self.file.keys();
         let key = keys.iter().find(|key| key.name == name)?;
         let mut plain = sealed.to_vec();
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let length = key
             .seal
-            .open_in_place(nonce, Aad::from(&key.name), &mut plain)
+            .open_in_place(nonce, self.bound(key), &mut plain)
             .ok()?
             .len();
         plain.truncate(length);

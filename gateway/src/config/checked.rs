@@ -55,8 +55,12 @@ pub struct Server {
     pub turn_us: u32,
     /// Peers whose word about the client's address is taken.
     pub trusted_proxies: TrustedProxies,
+    /// Whether connections of these peers begin with a PROXY header.
+    pub proxy_protocol: bool,
     /// Connections at once, over all net threads.
     pub connections_max: usize,
+    /// Whether an accepted socket goes to the net thread with the fewest connections.
+    pub hand_over: bool,
 }
 
 /// How a net thread does its I/O.
@@ -81,8 +85,19 @@ pub struct Tls {
     pub own_certificate: bool,
     /// Ticket keys that outlive a restart and serve several machines; `None`: random ones.
     pub ticket_key_file: Option<PathBuf>,
+    /// Who is believed about clients' certificates; `None`: nobody is asked for one.
+    pub client_auth: Option<ClientAuth>,
     /// How often files are looked at for changes.
     pub reload: Duration,
+}
+
+/// Clients' certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientAuth {
+    /// The authorities, PEM.
+    pub ca: PathBuf,
+    /// Whether a client without a certificate is refused.
+    pub required: bool,
 }
 
 /// One chain and its key, both PEM.

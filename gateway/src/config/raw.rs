@@ -49,7 +49,9 @@ section! {
         io: String = "auto".into(),
         turn_us: u32 = 0,
         trusted_proxies: Option<Vec<String>> = None,
+        proxy_protocol: String = "off".into(),
         connections_max: usize = 16_384,
+        hand_over: bool = true,
     }
 }
 
@@ -60,6 +62,8 @@ section! {
         key: String = String::new(),
         sni: Vec<RawCertificate> = Vec::new(),
         ticket_key_file: String = String::new(),
+        client_ca: String = String::new(),
+        client_auth: String = "off".into(),
         reload_s: u64 = 2,
     }
 }

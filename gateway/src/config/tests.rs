@@ -106,6 +106,15 @@ fn defaults_are_the_documented_ones() {
             burst: 200
         }
     );
+    assert_eq!(
+        config.limits.handshakes,
+        Limit::Bucket {
+            rate: 20.0,
+            burst: 100
+        }
+    );
+    assert_eq!(config.timeouts.handshake, Duration::from_secs(5));
+    assert!(config.tls.client_auth.is_none() && config.server.hand_over);
     assert_eq!(config.overload.shed_after, Duration::from_millis(50));
     assert_eq!(config.auth.leeway, Duration::from_secs(60));
     assert_eq!(config.tls.certificates[0].cert, Path::new("./data/cert.pem"));
@@ -226,6 +235,17 @@ fn a_listener_that_is_not_on_loopback_needs_trusted_proxies() {
 }
 
 #[test]
+fn a_proxy_header_needs_somebody_to_believe() {
+    let text = problem(&["server.proxy_protocol=on", "server.trusted_proxies=[]"]);
+    assert!(
+        text.starts_with("server.proxy_protocol: ") && text.contains("trusted_proxies"),
+        "{text}"
+    );
+    assert!(load(&["server.proxy_protocol=on"]).unwrap().server.proxy_protocol);
+    assert!(!load(&[]).unwrap().server.proxy_protocol);
+}
+
+#[test]
 fn values_that_make_no_sense_are_refused_with_their_key() {
     for (setting, place) in [
         ("backoffice.mode=embedded", "backoffice.mode"),
@@ -235,6 +255,7 @@ fn values_that_make_no_sense_are_refused_with_their_key() {
             "server.trusted_proxies=[\"10.0.0.1/8\"]",
             "server.trusted_proxies",
         ),
+        ("server.proxy_protocol=v3", "server.proxy_protocol"),
         ("shards.count=0", "shards.count"),
         ("shards.count=1025", "shards.count"),
         ("shards.segment_bytes=1048577", "shards.segment_bytes"),
@@ -256,6 +277,9 @@ fn values_that_make_no_sense_are_refused_with_their_key() {
         ),
         ("overload.shed_after_ms=0", "overload.shed_after_ms"),
         ("tls.cert=a.pem", "tls"),
+        ("tls.client_auth=required", "tls.client_ca"),
+        ("tls.client_ca=clients.pem", "tls.client_auth"),
+        ("tls.client_auth=always", "tls.client_auth"),
         ("tls.sni=[{ cert = \"a\" }]", "tls.sni[0]"),
         ("auth.local_key=false", "auth"),
         ("auth.audience=", "auth.audience"),

@@ -35,6 +35,10 @@ pub struct NetStats {
     pub accepted: Counter,
     /// Connections refused: at the limit, or too many handshakes of one address.
     pub accept_refused: Counter,
+    /// Trusted peers whose connection did not begin with a PROXY header, where one is due.
+    pub bad_proxy_headers: Counter,
+    /// Sockets accepted here and given to a thread with fewer connections.
+    pub handed_over: Counter,
     /// TLS handshakes.
     pub handshakes: Counter,
     /// Those of them that resumed a session.

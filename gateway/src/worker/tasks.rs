@@ -13,7 +13,6 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -22,6 +21,7 @@ use std::time::Duration;
 use monoio::RuntimeBuilder;
 use monoio::net::{TcpListener, TcpStream, UnixStream};
 
+use crate::worker::seat::Accepted;
 use crate::worker::{Admit, Worker, clock};
 
 /// As in the io_uring shell: deadlines are looked at ten times a second.
@@ -30,6 +30,12 @@ const TICK: Duration = Duration::from_millis(100);
 const READ_BYTES: usize = 16 * 1024;
 /// Bytes given to one write.
 const TRANSMIT_CAP: usize = 64 * 1024;
+
+/// Sockets accepted before the task waits for a moment. While connections are pending epoll's accept is ready at once, and a task
+/// that never waits starves the others, the clock and with it a drain included.
+const ACCEPTS: u64 = 64;
+/// ... and for how long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(1);
 
 /// Which of monoio's drivers carries the tasks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,12 +134,26 @@ async fn serve(worker: Worker, listener: OwnedFd) -> io::Result<()> {
 }
 
 async fn accept(thread: Rc<Thread>, listener: TcpListener) {
-    loop {
+    for count in 1_u64.. {
         if thread.worker.borrow().is_draining() {
             return;
         }
+        if count.is_multiple_of(ACCEPTS) {
+            monoio::time::sleep(ACCEPT_PAUSE).await;
+        }
         match listener.accept().await {
-            Ok((stream, peer)) => open(&thread, stream, peer),
+            Ok((stream, peer)) => {
+                // A copy of the descriptor crosses to another thread; the stream, which is this driver's, ends here.
+                let Ok(fd) = borrow(stream.as_raw_fd()).try_clone_to_owned() else {
+                    continue;
+                };
+                drop(stream);
+                let accepted = Accepted { fd, peer };
+                let kept = thread.worker.borrow_mut().accept(accepted, clock::now_ns());
+                if let Some(socket) = kept {
+                    open(&thread, socket);
+                }
+            }
             Err(error) => {
                 thread
                     .worker
@@ -146,8 +166,11 @@ async fn accept(thread: Rc<Thread>, listener: TcpListener) {
     }
 }
 
-fn open(thread: &Rc<Thread>, stream: TcpStream, peer: SocketAddr) {
-    let Some(slot) = thread.worker.borrow_mut().open(peer, clock::now_ns()) else {
+fn open(thread: &Rc<Thread>, socket: Accepted) {
+    let Ok(stream) = TcpStream::from_std(socket.fd.into()) else {
+        return;
+    };
+    let Some(slot) = thread.worker.borrow_mut().open(socket.peer, clock::now_ns()) else {
         return;
     };
     let _ = stream.set_nodelay(true);
@@ -286,7 +309,7 @@ fn leave(thread: &Thread, peer: &Peer, slot: u32) {
 }
 
 /// The end of each turn: replies in, answers out, one bell a shard thread.
-async fn turns(thread: &Thread) {
+async fn turns(thread: &Rc<Thread>) {
     loop {
         match one_turn(thread) {
             Turn::Busy => {}
@@ -303,7 +326,8 @@ enum Turn {
     Drained,
 }
 
-fn one_turn(thread: &Thread) -> Turn {
+fn one_turn(thread: &Rc<Thread>) -> Turn {
+    open_arrivals(thread);
     let now_ns = clock::now_ns();
     let mut worker = thread.worker.borrow_mut();
     worker.begin_turn(now_ns);
@@ -328,7 +352,18 @@ fn one_turn(thread: &Thread) -> Turn {
     }
 }
 
-/// Hears the shards. The descriptor is an eventfd; monoio polls any descriptor it is given as a stream.
+/// Sockets that other threads accepted for this one.
+fn open_arrivals(thread: &Rc<Thread>) {
+    loop {
+        let arrival = thread.worker.borrow_mut().next_arrival();
+        match arrival {
+            Some(socket) => open(thread, socket),
+            None => return,
+        }
+    }
+}
+
+/// Hears the shards, and threads that give this one a socket. The descriptor is an eventfd; monoio polls any descriptor it is given as a stream.
 async fn bell(thread: Rc<Thread>) {
     let fd = thread.worker.borrow().bell_fd();
     let Ok(copy) = borrow(fd).try_clone_to_owned() else {

@@ -5,12 +5,12 @@
 //! else, so that a turn is never cut by an interrupt's work (figures in `benches/RESULTS.md`).
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
+use crate::worker::seat::Accepted;
 use crate::worker::{Admit, Worker, clock};
 
 mod buffers;
@@ -107,6 +107,9 @@ impl Shell {
             let now_ns = clock::now_ns();
             self.worker.begin_turn(now_ns);
             self.complete(now_ns);
+            while let Some(socket) = self.worker.next_arrival() {
+                self.open(socket, now_ns);
+            }
             self.carry_on(now_ns);
             self.worker.replies(now_ns);
             if now_ns >= self.next_tick_ns {
@@ -190,8 +193,10 @@ impl Shell {
 
     fn accepted(&mut self, result: i32, flags: u32, now_ns: u64) {
         if result >= 0 {
-            let (fd, peer) = socket::adopt(result);
-            self.open(fd, peer, now_ns);
+            let socket = socket::adopt(result);
+            if let Some(socket) = socket.and_then(|socket| self.worker.accept(socket, now_ns)) {
+                self.open(socket, now_ns);
+            }
         } else if -result != libc::ECANCELED {
             self.worker.accept_failed(-result);
         }
@@ -213,12 +218,11 @@ impl Shell {
         }
     }
 
-    fn open(&mut self, fd: OwnedFd, peer: Option<SocketAddr>, now_ns: u64) {
-        let Some(peer) = peer else { return };
-        let Some(slot) = self.worker.open(peer, now_ns) else {
+    fn open(&mut self, socket: Accepted, now_ns: u64) {
+        let Some(slot) = self.worker.open(socket.peer, now_ns) else {
             return;
         };
-        self.sockets.open(slot, fd);
+        self.sockets.open(slot, socket.fd);
         self.arm_receive(slot);
     }
 

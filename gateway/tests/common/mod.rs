@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 /// The binary under test.
 pub const TIDEGATE: &str = env!("CARGO_BIN_EXE_tidegate");
@@ -88,22 +88,41 @@ impl Gateway {
 
     /// A connection that trusts the gateway's own certificate.
     pub fn connect(&self) -> Client {
-        let mut roots = rustls::RootCertStore::empty();
-        let cert =
-            CertificateDer::from_pem_file(self.data.join("cert.pem")).expect("made at the first start");
-        roots.add(cert).expect("a certificate");
-        let config = rustls::ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        self.connect_by(&[], None)
+    }
+
+    /// A connection that begins with bytes before TLS, in the pieces given, and whose client has a certificate (or none).
+    pub fn connect_by(&self, before: &[&[u8]], identity: Option<&Identity>) -> Client {
+        let mut socket = TcpStream::connect(&self.address).expect("it listens");
+        for (n, piece) in before.iter().enumerate() {
+            if n > 0 {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            socket.write_all(piece).expect("sent");
+        }
         let name = ServerName::try_from("localhost").expect("a name");
-        let tls = rustls::ClientConnection::new(Arc::new(config), name).expect("a client");
-        let socket = TcpStream::connect(&self.address).expect("it listens");
+        let config = Arc::new(self.client_config(identity));
+        let tls = rustls::ClientConnection::new(config, name).expect("a client");
         socket
             .set_read_timeout(Some(Duration::from_secs(20)))
             .expect("a time-out");
         Client {
             stream: rustls::StreamOwned::new(tls, socket),
             unread: Vec::new(),
+        }
+    }
+
+    fn client_config(&self, identity: Option<&Identity>) -> rustls::ClientConfig {
+        let mut roots = rustls::RootCertStore::empty();
+        let cert =
+            CertificateDer::from_pem_file(self.data.join("cert.pem")).expect("made at the first start");
+        roots.add(cert).expect("a certificate");
+        let builder = rustls::ClientConfig::builder().with_root_certificates(roots);
+        match identity {
+            Some((chain, key)) => builder
+                .with_client_auth_cert(chain.clone(), key.clone_key())
+                .expect("a key of the certificate"),
+            None => builder.with_no_client_auth(),
         }
     }
 
@@ -119,6 +138,30 @@ impl Gateway {
         socket.read_to_string(&mut text).expect("an answer");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
         (head[9..12].parse().expect("a status"), body.to_owned())
+    }
+
+    /// The values of a metric, one a net thread (or whatever its label is), in the order shown.
+    pub fn metric(&self, name: &str) -> Vec<u64> {
+        let (_, text) = self.admin("/metrics");
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let (labels, value) = rest.rsplit_once(' ')?;
+            (labels.is_empty() || labels.starts_with('{')).then(|| value.parse().expect("a whole number"))
+        });
+        values.collect()
+    }
+
+    /// Waits until a metric, summed over its labels, is as wanted: figures are published ten times a second.
+    pub fn wait_for(&self, name: &str, wanted: impl Fn(u64) -> bool) -> Vec<u64> {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let values = self.metric(name);
+            if wanted(values.iter().sum()) {
+                return values;
+            }
+            assert!(Instant::now() < until, "{name} stays at {values:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// SIGKILL, and wait until it is gone.
@@ -154,6 +197,9 @@ impl Drop for Gateway {
         let _ = self.child.wait();
     }
 }
+
+/// A client's certificate chain and key.
+pub type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// One HTTPS connection, one request at a time.
 pub struct Client {
@@ -193,6 +239,18 @@ impl Client {
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("sent");
         self.stream.flush().expect("sent");
+    }
+
+    /// Whether the gateway ends the connection without an answer: asks for something and waits.
+    pub fn is_cut(&mut self) -> bool {
+        use std::io::ErrorKind::{TimedOut, WouldBlock};
+        if !self.try_send(b"GET /v1/stock/SKU-1 HTTP/1.1\r\nhost: localhost\r\n\r\n") {
+            return true;
+        }
+        match self.stream.read(&mut [0; 512]) {
+            Ok(length) => length == 0,
+            Err(error) => !matches!(error.kind(), TimedOut | WouldBlock),
+        }
     }
 
     /// Writes fail after this long instead of waiting.

@@ -3,7 +3,7 @@
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use tidegate_link::NetEnd;
+use tidegate_link::{Bell, NetEnd};
 use tidegate_shard_core::{Command, Outcome, ShardId};
 
 use crate::shared::Shared;
@@ -187,6 +187,11 @@ impl NetPort {
     /// The eventfd that becomes readable when this thread is rung. Stays the host's: do not close it.
     pub fn bell_fd(&self) -> RawFd {
         self.end.bell.fd().expect("the mesh gives net threads an eventfd")
+    }
+
+    /// What wakes this thread, for others that have something for it.
+    pub fn bell(&self) -> Arc<Bell> {
+        Arc::clone(&self.end.bell)
     }
 
     /// Number of shards of the data directory.

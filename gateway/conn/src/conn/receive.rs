@@ -41,10 +41,16 @@ impl Conn {
                 return;
             }
             let counters = &self.config.counters;
-            bump(&counters.handshakes);
             if tls.is_resumed() {
+                let admits = self.config.admits_again.as_ref();
+                if admits.is_some_and(|admits| !admits(tls.client_chain())) {
+                    counters.refuse(Refusal::TlsError);
+                    self.begin_closing();
+                    return;
+                }
                 bump(&counters.handshakes_resumed);
             }
+            bump(&counters.handshakes);
             tls.is_h2()
         } else {
             if bytes.is_empty() {

@@ -121,6 +121,12 @@ fn encode_nets(e: &mut DescriptorEncoder<'_>, nets: &[NetThread]) -> fmt::Result
         "Connections accepted",
         each(|net| net.accepted),
     )?;
+    counters(
+        e,
+        "connections_handed_over",
+        "Sockets accepted by this thread and given to one with fewer connections",
+        each(|net| net.handed_over),
+    )?;
     gauges(
         e,
         "inflight",

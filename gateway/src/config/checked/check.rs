@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
-    CertificateFiles, Config, Http, Io, Limits, Logging, Overload, Placement, Server, Shards, Timeouts, Tls,
-    Writer, own_certificate_files,
+    CertificateFiles, ClientAuth, Config, Http, Io, Limits, Logging, Overload, Placement, Server, Shards,
+    Timeouts, Tls, Writer, own_certificate_files,
 };
 use crate::address::TrustedProxies;
 use crate::config::ConfigError;
@@ -76,6 +76,17 @@ fn check_server(raw: &RawServer) -> Checked<Server> {
             ));
         }
     };
+    let proxy_protocol = word(
+        "server.proxy_protocol",
+        &raw.proxy_protocol,
+        &[("off", false), ("on", true)],
+    )?;
+    if proxy_protocol && trusted_proxies.networks().is_empty() {
+        return Err(ConfigError::new(
+            "server.proxy_protocol",
+            "is \"on\", but server.trusted_proxies is empty: a header is only read from trusted peers, so set it to their networks",
+        ));
+    }
     if raw.data.is_empty() {
         return Err(ConfigError::new("server.data", "must name a directory"));
     }
@@ -97,7 +108,9 @@ fn check_server(raw: &RawServer) -> Checked<Server> {
             ],
         )?,
         trusted_proxies,
+        proxy_protocol,
         connections_max: within("server.connections_max", raw.connections_max, 16, 4 << 20)?,
+        hand_over: raw.hand_over,
     })
 }
 
@@ -126,8 +139,30 @@ fn check_tls(raw: &RawTls, data: &Path) -> Checked<Tls> {
         certificates,
         own_certificate,
         ticket_key_file: optional_path(&raw.ticket_key_file),
+        client_auth: check_client_auth(raw)?,
         reload: Duration::from_secs(within("tls.reload_s", raw.reload_s, 1, 86_400)?),
     })
+}
+
+/// A bundle without a word about what it is for would look like protection and be none.
+fn check_client_auth(raw: &RawTls) -> Checked<Option<ClientAuth>> {
+    let modes = [("off", None), ("optional", Some(false)), ("required", Some(true))];
+    let required = word("tls.client_auth", &raw.client_auth, &modes)?;
+    match (required, optional_path(&raw.client_ca)) {
+        (Some(required), Some(ca)) => Ok(Some(ClientAuth { ca, required })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(ConfigError::new(
+            "tls.client_ca",
+            format!(
+                "must name a PEM file with the authorities, because tls.client_auth is \"{}\"",
+                raw.client_auth
+            ),
+        )),
+        (None, Some(_)) => Err(ConfigError::new(
+            "tls.client_auth",
+            "is \"off\", but tls.client_ca is set: choose \"optional\" or \"required\", or leave client_ca empty",
+        )),
+    }
 }
 
 fn check_shards(raw: &RawShards) -> Checked<Shards> {

@@ -2,8 +2,9 @@
 #![allow(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use crate::worker::seat::Accepted;
 
 /// Bytes handed to the kernel in one send: a handful of full TLS records.
 pub const TRANSMIT_CAP: usize = 64 * 1024;
@@ -123,13 +124,17 @@ impl Socket {
     }
 }
 
-/// Takes over an accepted descriptor: its peer is asked for and small answers leave at once (`TCP_NODELAY`).
-pub fn adopt(fd: RawFd) -> (OwnedFd, Option<SocketAddr>) {
+/// Takes over an accepted descriptor: its peer is asked for and small answers leave at once (`TCP_NODELAY`). `None`: the peer is
+/// gone again.
+pub fn adopt(fd: RawFd) -> Option<Accepted> {
     // SAFETY: the kernel has just given us this descriptor; nobody else owns it.
     let stream = unsafe { std::net::TcpStream::from_raw_fd(fd) };
-    let peer = stream.peer_addr().ok();
+    let peer = stream.peer_addr().ok()?;
     let _ = stream.set_nodelay(true);
-    (OwnedFd::from(stream), peer)
+    Some(Accepted {
+        fd: stream.into(),
+        peer,
+    })
 }
 
 /// `shutdown(2)`; a socket that is gone already is fine.
