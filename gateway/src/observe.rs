@@ -1,12 +1,13 @@
 //! What the admin thread may see and do: figures of every thread, readiness, drain.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tidegate_host::ThreadStats;
 use tidegate_link::stats::{Histogram, Snapshot as LinkSnapshot};
 
 use crate::admin::metrics::{HistogramSnapshot, HttpCount, MetricsSource, NetThread, ShardThread, Snapshot};
+use crate::auth::jwks::FetchStats;
 use crate::auth::keys::SharedKeys;
 use crate::certs::Certificates;
 use crate::worker::stats::NetStats;
@@ -46,6 +47,8 @@ pub struct Observer {
     pub failed: Arc<AtomicBool>,
     /// Keys of tokens: failed reloads are shown.
     pub keys: Arc<SharedKeys>,
+    /// Fetches of token keys.
+    pub fetches: Arc<FetchStats>,
     /// Certificates: failed reloads are shown.
     pub certificates: Arc<Certificates>,
     /// After how long without a commit a shard thread's breaker opens.
@@ -90,6 +93,14 @@ impl MetricsSource for Observer {
             ("certificates", self.certificates.failures()),
             ("keys", self.keys.failures()),
         ];
+        let fetched = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        snapshot.jwks_fetches = vec![
+            ("changed", fetched(&self.fetches.changed)),
+            ("unchanged", fetched(&self.fetches.unchanged)),
+            ("failed", fetched(&self.fetches.failed)),
+        ];
+        snapshot.jwks_forced = fetched(&self.fetches.forced);
+        snapshot.jwks_last_good_s = fetched(&self.fetches.last_good_s);
         snapshot
     }
 

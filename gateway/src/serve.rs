@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tidegate_host::{Host, NetPort, Progress};
 
 use crate::admin::{self, Admin};
+use crate::auth::jwks::{self, FetchStats};
 use crate::auth::keys::{SharedKeys, Sources};
 use crate::certs::Certificates;
 use crate::config::Config;
@@ -21,6 +23,9 @@ use crate::observe::Observer;
 use crate::shards::{self, Layout};
 use crate::worker::stats::NetStats;
 use crate::{catalogue, first_start};
+
+/// How long a start waits for the first answer of `auth.jwks_url`.
+const FIRST_FETCH: Duration = Duration::from_secs(2);
 
 /// Serves until a signal ends it. Returns the process's exit status: 0 after an orderly drain.
 ///
@@ -37,6 +42,9 @@ pub fn run(config: Config) -> Result<i32, String> {
     }
     let certificates = Arc::new(Certificates::load(&config.tls)?);
     let keys = Arc::new(load_keys(&config)?);
+    let fetches = Arc::new(FetchStats::default());
+    let first_fetch = jwks::start(Arc::clone(&keys), Arc::clone(&fetches), jwks::FETCH_TIMEOUT)
+        .map_err(|e| format!("the thread that fetches token keys: {e}"))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let layout = Layout::of(&config, cores);
     let listeners = bind_all(config.server.listen, layout.nets)?;
@@ -60,6 +68,7 @@ pub fn run(config: Config) -> Result<i32, String> {
         serving: Arc::clone(&serving),
         failed: Arc::clone(&failed),
         keys: Arc::clone(&keys),
+        fetches,
         certificates: Arc::clone(&certificates),
         stall_ns: config.overload.stall.as_nanos() as u64,
     });
@@ -69,7 +78,7 @@ pub fn run(config: Config) -> Result<i32, String> {
             source: observer,
             effective: config.effective.clone(),
             certificates: Some(certificates),
-            keys: Some(keys),
+            keys: Some(Arc::clone(&keys)),
             reload: config.tls.reload,
         },
     )
@@ -79,6 +88,7 @@ pub fn run(config: Config) -> Result<i32, String> {
             config.server.admin
         )
     })?;
+    await_keys(&keys, &first_fetch);
     let threads = spawn_nets(&net, &layout, ports, listeners, net_stats, shell)?;
     serving.store(true, Ordering::Release);
     let banner = first_start::banner(&Banner {
@@ -105,10 +115,23 @@ fn load_keys(config: &Config) -> Result<SharedKeys, String> {
     SharedKeys::load(Sources {
         keys: auth.keys.clone(),
         jwks_file: auth.jwks_file.clone(),
+        remote: auth.jwks.clone(),
         issuer: auth.issuer.clone(),
         audience: auth.audience.clone(),
         leeway: auth.leeway,
     })
+}
+
+/// Gives the identity provider a moment, so that the first tokens are not refused for want of a key. It is no condition of the
+/// start: what is certain here is that orders can be taken under the keys there are.
+fn await_keys(keys: &SharedKeys, first_fetch: &Receiver<()>) {
+    let Some(remote) = keys.remote() else { return };
+    if first_fetch.recv_timeout(FIRST_FETCH).is_err() {
+        tracing::warn!(
+            url = remote.url,
+            "auth.jwks_url has not answered yet; serving without its keys, and trying on"
+        );
+    }
 }
 
 /// One socket a net thread. The first finds the port, if 0 was asked for.

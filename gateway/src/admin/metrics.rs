@@ -41,6 +41,12 @@ pub struct Snapshot {
     pub handshakes_full: u64,
     /// Handshakes that resumed a session.
     pub handshakes_resumed: u64,
+    /// Fetches of `auth.jwks_url`, by result.
+    pub jwks_fetches: Vec<(&'static str, u64)>,
+    /// Those of them that a token with an unknown key asked for.
+    pub jwks_forced: u64,
+    /// When the last of them succeeded, seconds since 1970; 0: never.
+    pub jwks_last_good_s: u64,
     /// File reloads that failed: `certificates`, `keys`.
     pub reload_failures: Vec<(&'static str, u64)>,
 }

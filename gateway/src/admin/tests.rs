@@ -30,6 +30,8 @@ impl MetricsSource for Fake {
                 .to_vec(),
             refusals: vec![("rate_limited", 3)],
             tokens: vec![("remembered", 5)],
+            jwks_fetches: vec![("failed", 2)],
+            jwks_forced: 1,
             nets: vec![NetThread {
                 connections: 4,
                 busy_ns: 2_500_000_000,
@@ -113,6 +115,9 @@ fn every_figure_is_a_line_of_metrics() {
         "tidegate_http_answers_total{method=\"POST\",route=\"/v1/orders\",status=\"201\"} 7",
         "tidegate_http_request_seconds_sum{route=\"POST /v1/orders\"} 5.0",
         "tidegate_stage_seconds_bucket{le=\"0.000001\",stage=\"sync\"} 1",
+        "tidegate_jwks_fetches_total{result=\"failed\"} 2",
+        "tidegate_jwks_forced_fetches_total 1",
+        "tidegate_jwks_last_success_timestamp_seconds 0",
         "tidegate_stage_seconds_bucket{le=\"+Inf\",stage=\"ring_wait\"} 6",
         "tidegate_refusals_total{reason=\"rate_limited\"} 3",
         "tidegate_tokens_total{result=\"remembered\"} 5",

@@ -104,12 +104,29 @@ fn encode_http(e: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Resul
         "TLS handshakes finished",
         by("kind", &handshakes),
     )?;
+    encode_jwks(e, snapshot)?;
     counters(
         e,
         "reload_failures",
         "Files that changed and could not be used; the old ones stay",
         by("files", &snapshot.reload_failures),
     )
+}
+
+fn encode_jwks(e: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+    counters(
+        e,
+        "jwks_fetches",
+        "Fetches of auth.jwks_url, by result",
+        by("result", &snapshot.jwks_fetches),
+    )?;
+    let help = "Fetches that a token with an unknown key asked for";
+    let metric = e.encode_descriptor("jwks_forced_fetches", help, None, MetricType::Counter)?;
+    ConstCounter::new(snapshot.jwks_forced).encode(metric)?;
+    let help = "When auth.jwks_url was last fetched with success, seconds since 1970; 0 is never";
+    let name = "jwks_last_success_timestamp_seconds";
+    let metric = e.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    ConstGauge::new(snapshot.jwks_last_good_s).encode(metric)
 }
 
 fn encode_nets(e: &mut DescriptorEncoder<'_>, nets: &[NetThread]) -> fmt::Result {
