@@ -16,7 +16,7 @@ use crate::auth::keys::SharedKeys;
 use crate::breaker::Progress;
 use crate::certs::Certificates;
 use crate::config::Config;
-use crate::config::checked::Io;
+use crate::config::checked::{Io, Limits};
 use crate::gcra::{SETS_DEFAULT, Table};
 use crate::limits::LISTEN_BACKLOG;
 use crate::worker::http_date::HttpDate;
@@ -38,16 +38,35 @@ pub struct Net {
     pub certificates: Arc<Certificates>,
     /// What is told to every thread at once.
     pub shared: Arc<Shared>,
-    limit_address: Option<Arc<Table>>,
-    limit_user: Option<Arc<Table>>,
-    limit_handshakes: Option<Arc<Table>>,
+    /// Token buckets.
+    pub buckets: Buckets,
+}
+
+/// The buckets of all net threads, one table a limit.
+#[derive(Clone)]
+pub struct Buckets {
+    /// Per client address.
+    pub address: Arc<Table>,
+    /// Per user.
+    pub user: Arc<Table>,
+    /// TLS handshakes, per peer address.
+    pub handshakes: Arc<Table>,
+}
+
+impl Buckets {
+    fn new(limits: &Limits, now_ns: u64) -> Buckets {
+        let table = |limit| Arc::new(Table::new(limit, SETS_DEFAULT, now_ns));
+        Buckets {
+            address: table(limits.address),
+            user: table(limits.user),
+            handshakes: table(limits.handshakes),
+        }
+    }
 }
 
 impl Net {
     /// The shared parts of a configuration.
     pub fn new(config: Arc<Config>, keys: Arc<SharedKeys>, certificates: Arc<Certificates>) -> Net {
-        let now_ns = clock::now_ns();
-        let table = |limit| Table::new(limit, SETS_DEFAULT, now_ns).map(Arc::new);
         let shared = Arc::new(Shared {
             drain: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
@@ -55,9 +74,7 @@ impl Net {
             drain_ns: config.timeouts.drain.as_nanos() as u64,
         });
         Net {
-            limit_address: table(config.limits.address),
-            limit_user: table(config.limits.user),
-            limit_handshakes: table(config.limits.handshakes),
+            buckets: Buckets::new(&config.limits, clock::now_ns()),
             config,
             keys,
             certificates,
@@ -82,7 +99,7 @@ impl Net {
         let certificates = Arc::clone(&self.certificates);
         let config = Arc::clone(&self.config);
         let shared = Arc::clone(&self.shared);
-        let handshake_limit = self.limit_handshakes.clone();
+        let handshake_limit = Arc::clone(&self.buckets.handshakes);
         std::thread::Builder::new()
             .name(format!("net-{index}"))
             .spawn(move || {
@@ -109,8 +126,7 @@ impl Net {
     fn edge_parts(&self) -> EdgeParts {
         EdgeParts {
             keys: Arc::clone(&self.keys),
-            limit_address: self.limit_address.clone(),
-            limit_user: self.limit_user.clone(),
+            buckets: self.buckets.clone(),
         }
     }
 }
@@ -118,8 +134,7 @@ impl Net {
 /// The shared parts an edge is made of; may cross to its thread.
 struct EdgeParts {
     keys: Arc<SharedKeys>,
-    limit_address: Option<Arc<Table>>,
-    limit_user: Option<Arc<Table>>,
+    buckets: Buckets,
 }
 
 impl EdgeParts {
@@ -130,8 +145,8 @@ impl EdgeParts {
             breakers,
             inflight: Inflight::new(config.overload.inflight_per_thread * port.stats().len()),
             auth: Authenticator::new(self.keys, config.auth.cache_tokens),
-            limit_address: self.limit_address,
-            limit_user: self.limit_user,
+            limit_address: self.buckets.address,
+            limit_user: self.buckets.user,
             proxies: Arc::new(config.server.trusted_proxies.clone()),
             stock: StockView::default(),
             draft: Default::default(),

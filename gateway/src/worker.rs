@@ -76,7 +76,7 @@ pub struct Worker {
     dirty: VecDeque<u32>,
     edge: Edge,
     config: Rc<ConnConfig>,
-    handshake_limit: Option<Arc<gcra::Table>>,
+    handshake_limit: Arc<gcra::Table>,
     shared: Arc<Shared>,
     handshakes_this_turn: u32,
     handshakes_max: u32,
@@ -91,7 +91,7 @@ pub struct WorkerParts {
     /// Settings of each connection.
     pub config: ConnConfig,
     /// TLS handshakes per peer address.
-    pub handshake_limit: Option<Arc<gcra::Table>>,
+    pub handshake_limit: Arc<gcra::Table>,
     /// TLS handshakes that one turn may carry on.
     pub handshakes_max: u32,
     /// What is told to every thread at once.
@@ -158,12 +158,10 @@ impl Worker {
 
     /// Trusted proxies open connections for everybody and are not counted.
     fn may_shake_hands(&self, peer: IpAddr, now_ns: u64) -> bool {
-        match &self.handshake_limit {
-            Some(table) if !self.edge.proxies.trusts(peer) => {
-                table.take(table.address_key(peer), now_ns).allowed
-            }
-            _ => true,
-        }
+        let table = &self.handshake_limit;
+        table.is_off()
+            || self.edge.proxies.trusts(peer)
+            || table.take(table.address_key(peer), now_ns).allowed
     }
 
     /// `accept` failed with this errno (the listener stays).

@@ -274,8 +274,11 @@ fn one_user_gets_the_limit_over_all_net_threads() {
                     (answer.status, answer.member("code")),
                     (429, "rate_limited".to_owned())
                 );
-                assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
-                assert!(answer.header("ratelimit-policy").is_some());
+                let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+                assert!((1..=100).contains(&wait), "{wait}");
+                assert_eq!(answer.header("ratelimit-policy"), Some("\"user\";q=20;w=2000"));
+                let state = format!("\"user\";r=0;t={wait}");
+                assert_eq!(answer.header("ratelimit"), Some(&*state));
             }
         }
     }

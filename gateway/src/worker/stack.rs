@@ -38,9 +38,9 @@ pub struct Edge {
     /// Verified tokens of this thread.
     pub auth: Authenticator,
     /// The bucket per client address, shared by all threads.
-    pub limit_address: Option<Arc<gcra::Table>>,
+    pub limit_address: Arc<gcra::Table>,
     /// The bucket per user, shared by all threads.
-    pub limit_user: Option<Arc<gcra::Table>>,
+    pub limit_user: Arc<gcra::Table>,
     /// Whose `X-Forwarded-For` is believed.
     pub proxies: Arc<TrustedProxies>,
     /// Requests at the shards.
@@ -114,9 +114,9 @@ impl Edge {
         now_ns: u64,
     ) -> Result<Step, Refusal> {
         let address = self.proxies.client(origin.peer, forwarded(request));
-        limit::address(self.limit_address.as_deref(), address, now_ns)?;
+        limit::address(&self.limit_address, address, now_ns)?;
         let caller = identify::caller(self, &route, request)?;
-        limit::user(self.limit_user.as_deref(), caller.as_ref(), now_ns)?;
+        limit::user(&self.limit_user, caller.as_ref(), now_ns)?;
         let exact = caller.as_ref().is_some_and(|caller| caller.operator);
         if let Route::ReadStock(sku) = &route
             && !exact
