@@ -37,7 +37,6 @@ pub(crate) struct Settings {
     pub(crate) log: LogId,
     pub(crate) window_us_max: u32,
     pub(crate) spin_us: u32,
-    pub(crate) shed_after_ms: u32,
 }
 
 /// What one shard thread owns.
@@ -183,6 +182,9 @@ impl ShardThread {
         self.turn += 1;
         let now = self.clock.now();
         self.read_inbox(now);
+        if let Some(bytes) = self.shared.knobs.backlog_bytes_each() {
+            self.node.set_backlog_bytes_max(bytes);
+        }
         let requests = self.drain_nets(begin, now);
         let messages = self.drain_peers(now);
         self.node.turn(now);
