@@ -16,6 +16,8 @@ pub use metrics::{HistogramSnapshot, MetricsSource, Snapshot};
 
 use crate::auth::keys::SharedKeys;
 use crate::certs::Certificates;
+use crate::live::Live;
+use crate::reload::Reloader;
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +27,9 @@ pub struct Admin {
     /// Figures, readiness and drain; what the gateway implements.
     pub source: Arc<dyn MetricsSource>,
     /// What `/config` shows.
-    pub effective: serde_json::Value,
+    pub live: Arc<Live>,
+    /// Reads the configuration again.
+    pub reloader: Option<Arc<Reloader>>,
     /// Certificates to look at for changes.
     pub certificates: Option<Arc<Certificates>>,
     /// Keys to look at for changes.

@@ -59,6 +59,11 @@ impl Progress {
         }
     }
 
+    /// Opens after another time without a commit, from the next reading on.
+    pub fn set_stall_ns(&mut self, stall_ns: u64) {
+        self.stall_ns = stall_ns;
+    }
+
     /// Takes one reading: `commits` counts the log's commits so far, `waiting_since_ns` is when the oldest entry that
     /// is not yet durable was appended (`None`: nothing waits). Call it once a turn at most; it costs a few compares.
     pub fn observe(&mut self, now_ns: u64, commits: u64, waiting_since_ns: Option<u64>) -> State {

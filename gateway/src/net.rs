@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::config::checked::{Io, Limits};
 use crate::gcra::{SETS_DEFAULT, Table};
 use crate::limits::LISTEN_BACKLOG;
+use crate::live::Live;
 use crate::worker::http_date::HttpDate;
 use crate::worker::inflight::Inflight;
 use crate::worker::jitter::Jitter;
@@ -31,7 +32,7 @@ use crate::worker::{Shared, Worker, WorkerParts, clock, tasks, uring};
 /// What all net threads share.
 pub struct Net {
     /// The configuration in force.
-    pub config: Arc<Config>,
+    pub live: Arc<Live>,
     /// Keys of tokens.
     pub keys: Arc<SharedKeys>,
     /// Certificates by name.
@@ -66,16 +67,14 @@ impl Buckets {
 
 impl Net {
     /// The shared parts of a configuration.
-    pub fn new(config: Arc<Config>, keys: Arc<SharedKeys>, certificates: Arc<Certificates>) -> Net {
+    pub fn new(live: Arc<Live>, keys: Arc<SharedKeys>, certificates: Arc<Certificates>) -> Net {
         let shared = Arc::new(Shared {
             drain: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
-            connections_max: config.server.connections_max,
-            drain_ns: config.timeouts.drain.as_nanos() as u64,
         });
         Net {
-            buckets: Buckets::new(&config.limits, clock::now_ns()),
-            config,
+            buckets: Buckets::new(&live.current().limits, clock::now_ns()),
+            live,
             keys,
             certificates,
             shared,
@@ -97,7 +96,7 @@ impl Net {
     ) -> io::Result<JoinHandle<io::Result<()>>> {
         let edge_parts = self.edge_parts();
         let certificates = Arc::clone(&self.certificates);
-        let config = Arc::clone(&self.config);
+        let live = Arc::clone(&self.live);
         let shared = Arc::clone(&self.shared);
         let handshake_limit = Arc::clone(&self.buckets.handshakes);
         std::thread::Builder::new()
@@ -106,13 +105,14 @@ impl Net {
                 if let Some(core) = core {
                     pin(core);
                 }
+                let config = live.current();
                 // Made here: a worker is of one thread.
                 let edge = edge_parts.edge(&config, port, stats);
                 let parts = WorkerParts {
                     edge,
-                    config: conn_config(&config, &certificates),
+                    live,
+                    conn_config: Box::new(move |config| conn_config(config, &certificates)),
                     handshake_limit,
-                    handshakes_max: u32::try_from(config.overload.handshakes_per_turn).unwrap_or(u32::MAX),
                     shared,
                 };
                 let worker = Worker::new(parts);
@@ -147,7 +147,7 @@ impl EdgeParts {
             auth: Authenticator::new(self.keys, config.auth.cache_tokens),
             limit_address: self.buckets.address,
             limit_user: self.buckets.user,
-            proxies: Arc::new(config.server.trusted_proxies.clone()),
+            proxies: config.server.trusted_proxies.clone(),
             stock: StockView::default(),
             draft: Default::default(),
             stats,

@@ -10,6 +10,7 @@ use crate::admin::metrics::{HistogramSnapshot, HttpCount, MetricsSource, NetThre
 use crate::auth::jwks::FetchStats;
 use crate::auth::keys::SharedKeys;
 use crate::certs::Certificates;
+use crate::reload::Reloader;
 use crate::worker::stats::NetStats;
 use crate::worker::{Shared, clock};
 
@@ -51,6 +52,8 @@ pub struct Observer {
     pub fetches: Arc<FetchStats>,
     /// Certificates: failed reloads are shown.
     pub certificates: Arc<Certificates>,
+    /// Reloads of the configuration are shown.
+    pub reloader: Arc<Reloader>,
     /// After how long without a commit a shard thread's breaker opens.
     pub stall_ns: u64,
 }
@@ -93,6 +96,7 @@ impl MetricsSource for Observer {
             ("certificates", self.certificates.failures()),
             ("keys", self.keys.failures()),
         ];
+        snapshot.config_reloads = self.reloader.counts();
         let fetched = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         snapshot.jwks_fetches = vec![
             ("changed", fetched(&self.fetches.changed)),

@@ -13,13 +13,16 @@ use tidegate_host::{Host, NetPort, Progress};
 
 use crate::admin::{self, Admin};
 use crate::auth::jwks::{self, FetchStats};
-use crate::auth::keys::{SharedKeys, Sources};
+use crate::auth::keys::{self, SharedKeys};
 use crate::certs::Certificates;
-use crate::config::Config;
 use crate::config::checked::own_certificate_files;
+use crate::config::{Config, Sources};
 use crate::first_start::Banner;
+use crate::live::Live;
+use crate::logging::Filter;
 use crate::net::{self, Net, Shell};
 use crate::observe::Observer;
+use crate::reload::{self, Reloader};
 use crate::shards::{self, Layout};
 use crate::worker::stats::NetStats;
 use crate::{catalogue, first_start};
@@ -31,8 +34,11 @@ const FIRST_FETCH: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// One line: what could not be started and what to do about it.
-pub fn run(config: Config) -> Result<i32, String> {
+///
+/// `sources` is where `config` came from, for a reload; `filter` is what changes the log's filter then.
+pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i32, String> {
     let config = Arc::new(config);
+    let live = Arc::new(Live::new(Arc::clone(&config)));
     let fresh = first_start::is_fresh(&config.server.data);
     let made = first_start::prepare(&config)?;
     net::raise_descriptor_limit(config.server.connections_max);
@@ -41,7 +47,7 @@ pub fn run(config: Config) -> Result<i32, String> {
         tracing::warn!("{line}");
     }
     let certificates = Arc::new(Certificates::load(&config.tls)?);
-    let keys = Arc::new(load_keys(&config)?);
+    let keys = Arc::new(SharedKeys::load(keys::Sources::of(&config.auth))?);
     let fetches = Arc::new(FetchStats::default());
     let first_fetch = jwks::start(Arc::clone(&keys), Arc::clone(&fetches), jwks::FETCH_TIMEOUT)
         .map_err(|e| format!("the thread that fetches token keys: {e}"))?;
@@ -57,10 +63,18 @@ pub fn run(config: Config) -> Result<i32, String> {
     drop(control);
 
     let address = net::local_address(&listeners[0]).map_err(|e| e.to_string())?;
-    let net = Net::new(Arc::clone(&config), Arc::clone(&keys), Arc::clone(&certificates));
+    let net = Net::new(Arc::clone(&live), Arc::clone(&keys), Arc::clone(&certificates));
     let net_stats: Vec<Arc<NetStats>> = listeners.iter().map(|_| Arc::default()).collect();
     let serving = Arc::new(AtomicBool::new(false));
     let failed = Arc::new(AtomicBool::new(false));
+    let reloader = Arc::new(Reloader::new(reload::Parts {
+        sources,
+        live: Arc::clone(&live),
+        buckets: net.buckets.clone(),
+        keys: Arc::clone(&keys),
+        knobs: host.knobs(),
+        filter,
+    }));
     let observer = Arc::new(Observer {
         nets: net_stats.clone(),
         shards: host.stats(),
@@ -70,13 +84,15 @@ pub fn run(config: Config) -> Result<i32, String> {
         keys: Arc::clone(&keys),
         fetches,
         certificates: Arc::clone(&certificates),
+        reloader: Arc::clone(&reloader),
         stall_ns: config.overload.stall.as_nanos() as u64,
     });
     let admin = admin::start(
         config.server.admin,
         Admin {
             source: observer,
-            effective: config.effective.clone(),
+            live,
+            reloader: Some(Arc::clone(&reloader)),
             certificates: Some(certificates),
             keys: Some(Arc::clone(&keys)),
             reload: config.tls.reload,
@@ -106,20 +122,8 @@ pub fn run(config: Config) -> Result<i32, String> {
     print!("{banner}");
     let _ = io::stdout().flush();
     tracing::info!(%address, nets = layout.nets, shards = layout.shards, shell = ?shell, "serving");
-    wait(&net, &host, &failed, &threads);
+    wait(&net, &host, &failed, &threads, &reloader);
     end(threads, host, &net)
-}
-
-fn load_keys(config: &Config) -> Result<SharedKeys, String> {
-    let auth = &config.auth;
-    SharedKeys::load(Sources {
-        keys: auth.keys.clone(),
-        jwks_file: auth.jwks_file.clone(),
-        remote: auth.jwks.clone(),
-        issuer: auth.issuer.clone(),
-        audience: auth.audience.clone(),
-        leeway: auth.leeway,
-    })
 }
 
 /// Gives the identity provider a moment, so that the first tokens are not refused for want of a key. It is no condition of the
@@ -187,19 +191,32 @@ fn spawn_nets(
 }
 
 /// Until SIGTERM, SIGINT, a drain by the admin address, a failed log, or a net thread that ended.
-fn wait(net: &Net, host: &Host, failed: &AtomicBool, threads: &[JoinHandle<io::Result<()>>]) {
+fn wait(
+    net: &Net,
+    host: &Host,
+    failed: &AtomicBool,
+    threads: &[JoinHandle<io::Result<()>>],
+    reloader: &Reloader,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return };
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
+        let (Ok(mut term), Ok(mut int), Ok(mut hup)) = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::hangup()),
+        ) else {
             return;
         };
         loop {
             tokio::select! {
                 _ = term.recv() => break,
                 _ = int.recv() => break,
+                // This thread does nothing else: it may read files.
+                _ = hup.recv() => {
+                    reloader.reload("SIGHUP");
+                }
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
             }
             // A net thread that ended by itself took its connections along: better to start again than to serve half.

@@ -334,18 +334,7 @@ fn sigterm_drains_and_a_second_instance_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut gateway = Gateway::start(folder.path(), &OFF);
     assert_eq!(gateway.admin("/readyz").0, 200);
-    let second = Command::new(TIDEGATE)
-        .args([
-            "run",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-            "--data",
-        ])
-        .arg(folder.path())
-        .output()
-        .unwrap();
+    let second = common::run(folder.path()).output().unwrap();
     assert!(!second.status.success());
     let words = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(

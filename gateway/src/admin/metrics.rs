@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub handshakes_full: u64,
     /// Handshakes that resumed a session.
     pub handshakes_resumed: u64,
+    /// Reloads of the configuration, by result.
+    pub config_reloads: Vec<(&'static str, u64)>,
     /// Fetches of `auth.jwks_url`, by result.
     pub jwks_fetches: Vec<(&'static str, u64)>,
     /// Those of them that a token with an unknown key asked for.

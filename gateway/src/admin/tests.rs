@@ -32,6 +32,7 @@ impl MetricsSource for Fake {
             tokens: vec![("remembered", 5)],
             jwks_fetches: vec![("failed", 2)],
             jwks_forced: 1,
+            config_reloads: vec![("applied", 3)],
             nets: vec![NetThread {
                 connections: 4,
                 busy_ns: 2_500_000_000,
@@ -62,7 +63,10 @@ impl MetricsSource for Fake {
 fn running() -> Running {
     let admin = Admin {
         source: Arc::new(Fake::default()),
-        effective: serde_json::json!({ "server": { "listen": "127.0.0.1:8443" } }),
+        live: Arc::new(Live::new(Arc::new(
+            crate::config::Sources::default().load().unwrap(),
+        ))),
+        reloader: None,
         certificates: None,
         keys: None,
         reload: Duration::from_secs(1),
@@ -117,6 +121,7 @@ fn every_figure_is_a_line_of_metrics() {
         "tidegate_stage_seconds_bucket{le=\"0.000001\",stage=\"sync\"} 1",
         "tidegate_jwks_fetches_total{result=\"failed\"} 2",
         "tidegate_jwks_forced_fetches_total 1",
+        "tidegate_config_reloads_total{result=\"applied\"} 3",
         "tidegate_jwks_last_success_timestamp_seconds 0",
         "tidegate_stage_seconds_bucket{le=\"+Inf\",stage=\"ring_wait\"} 6",
         "tidegate_refusals_total{reason=\"rate_limited\"} 3",

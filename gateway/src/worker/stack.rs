@@ -11,6 +11,7 @@ use crate::address::TrustedProxies;
 use crate::auth::Authenticator;
 use crate::breaker::Progress;
 use crate::codes::Code;
+use crate::config::Config;
 use crate::gcra;
 use crate::worker::answer::Draft;
 use crate::worker::http_date::HttpDate;
@@ -42,7 +43,7 @@ pub struct Edge {
     /// The bucket per user, shared by all threads.
     pub limit_user: Arc<gcra::Table>,
     /// Whose `X-Forwarded-For` is believed.
-    pub proxies: Arc<TrustedProxies>,
+    pub proxies: TrustedProxies,
     /// Requests at the shards.
     pub inflight: Inflight,
     /// Stock as of durable ops.
@@ -86,6 +87,16 @@ pub enum Step {
 }
 
 impl Edge {
+    /// Takes over what another configuration says.
+    pub fn adopt(&mut self, config: &Config) {
+        self.proxies.clone_from(&config.server.trusted_proxies);
+        self.answer_ns = config.timeouts.answer.as_nanos() as u64;
+        let stall_ns = config.overload.stall.as_nanos() as u64;
+        for breaker in &mut self.breakers {
+            breaker.set_stall_ns(stall_ns);
+        }
+    }
+
     /// Takes one request in.
     pub fn handle(&mut self, origin: Origin, request: &Request<'_>, now_ns: u64) -> Step {
         let picked = &request.head.picked;

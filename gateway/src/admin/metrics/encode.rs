@@ -107,6 +107,12 @@ fn encode_http(e: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Resul
     encode_jwks(e, snapshot)?;
     counters(
         e,
+        "config_reloads",
+        "Reloads of the configuration, by result; after a failed one the old values stay",
+        by("result", &snapshot.config_reloads),
+    )?;
+    counters(
+        e,
         "reload_failures",
         "Files that changed and could not be used; the old ones stay",
         by("files", &snapshot.reload_failures),

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::jwks::Jwks;
 use super::{KEYS_MAX, Key, KeyMaterial, KeySet, KeySource, read_key};
 use crate::auth::jwks::Remote;
+use crate::config::checked::Auth;
 
 /// The present set and what it is made from.
 pub struct SharedKeys {
@@ -119,6 +120,31 @@ impl SharedKeys {
         Ok(true)
     }
 
+    /// Puts other sources in force, at once and whole.
+    ///
+    /// # Errors
+    /// A sentence about the first of them that is not what it should be; the old set stays.
+    pub fn replace(&self, sources: Sources) -> Result<(), String> {
+        let mut made_from = self.made_from();
+        let mut next = MadeFrom {
+            seen: sources.modified(),
+            fetched: None,
+            sources,
+        };
+        // What another URL said is not to be believed any more.
+        let url = |sources: &Sources| sources.remote.as_ref().map(|remote| remote.url.clone());
+        if url(&next.sources) == url(&made_from.sources) {
+            next.fetched = made_from.fetched.clone();
+        }
+        let set = next.read(self.next())?;
+        *made_from = next;
+        self.publish(set);
+        drop(made_from);
+        // It may have a URL to fetch now, or other times to do so.
+        self.wake_fetcher();
+        Ok(())
+    }
+
     /// The URL in force.
     pub fn remote(&self) -> Option<Remote> {
         self.made_from().sources.remote.clone()
@@ -181,6 +207,18 @@ impl MadeFrom {
 }
 
 impl Sources {
+    /// Those of a configuration.
+    pub fn of(auth: &Auth) -> Sources {
+        Sources {
+            keys: auth.keys.clone(),
+            jwks_file: auth.jwks_file.clone(),
+            remote: auth.jwks.clone(),
+            issuer: auth.issuer.clone(),
+            audience: auth.audience.clone(),
+            leeway: auth.leeway,
+        }
+    }
+
     fn modified(&self) -> Vec<Option<SystemTime>> {
         let files = self.keys.iter().filter_map(|key| match &key.material {
             KeyMaterial::File(path) | KeyMaterial::PrivateFile(path) => Some(path),
