@@ -14,12 +14,14 @@ use tidegate_host::NetPort;
 use crate::auth::Authenticator;
 use crate::auth::keys::SharedKeys;
 use crate::breaker::Progress;
+use crate::breaker::board::Board;
 use crate::certs::Certificates;
 use crate::config::Config;
 use crate::config::checked::{Io, Limits};
 use crate::gcra::{SETS_DEFAULT, Table};
 use crate::limits::LISTEN_BACKLOG;
 use crate::live::Live;
+use crate::shards::Layout;
 use crate::worker::http_date::HttpDate;
 use crate::worker::inflight::Inflight;
 use crate::worker::jitter::Jitter;
@@ -41,6 +43,8 @@ pub struct Net {
     pub shared: Arc<Shared>,
     /// Token buckets.
     pub buckets: Buckets,
+    /// Breakers of the shard threads.
+    pub board: Arc<Board>,
 }
 
 /// The buckets of all net threads, one table a limit.
@@ -67,13 +71,19 @@ impl Buckets {
 
 impl Net {
     /// The shared parts of a configuration.
-    pub fn new(live: Arc<Live>, keys: Arc<SharedKeys>, certificates: Arc<Certificates>) -> Net {
+    pub fn new(
+        live: Arc<Live>,
+        keys: Arc<SharedKeys>,
+        certificates: Arc<Certificates>,
+        layout: &Layout,
+    ) -> Net {
         let shared = Arc::new(Shared {
             drain: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
         });
         Net {
             buckets: Buckets::new(&live.current().limits, clock::now_ns()),
+            board: Arc::new(Board::new(layout.nets, layout.shards)),
             live,
             keys,
             certificates,
@@ -94,7 +104,7 @@ impl Net {
         stats: Arc<NetStats>,
         shell: Shell,
     ) -> io::Result<JoinHandle<io::Result<()>>> {
-        let edge_parts = self.edge_parts();
+        let edge_parts = self.edge_parts(index);
         let certificates = Arc::clone(&self.certificates);
         let live = Arc::clone(&self.live);
         let shared = Arc::clone(&self.shared);
@@ -123,10 +133,12 @@ impl Net {
             })
     }
 
-    fn edge_parts(&self) -> EdgeParts {
+    fn edge_parts(&self, net: usize) -> EdgeParts {
         EdgeParts {
             keys: Arc::clone(&self.keys),
             buckets: self.buckets.clone(),
+            board: Arc::clone(&self.board),
+            net,
         }
     }
 }
@@ -135,6 +147,8 @@ impl Net {
 struct EdgeParts {
     keys: Arc<SharedKeys>,
     buckets: Buckets,
+    board: Arc<Board>,
+    net: usize,
 }
 
 impl EdgeParts {
@@ -143,6 +157,8 @@ impl EdgeParts {
         let breakers = port.stats().iter().map(|_| Progress::new(stall_ns)).collect();
         Edge {
             breakers,
+            board: self.board,
+            net: self.net,
             inflight: Inflight::new(config.overload.inflight_per_thread * port.stats().len()),
             auth: Authenticator::new(self.keys, config.auth.cache_tokens),
             limit_address: self.buckets.address,

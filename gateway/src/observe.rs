@@ -9,10 +9,11 @@ use tidegate_link::stats::{Histogram, Snapshot as LinkSnapshot};
 use crate::admin::metrics::{HistogramSnapshot, HttpCount, MetricsSource, NetThread, ShardThread, Snapshot};
 use crate::auth::jwks::FetchStats;
 use crate::auth::keys::SharedKeys;
+use crate::breaker::board::Board;
 use crate::certs::Certificates;
 use crate::reload::Reloader;
+use crate::worker::Shared;
 use crate::worker::stats::NetStats;
-use crate::worker::{Shared, clock};
 
 /// Buckets of durations, nanoseconds: from 50 us, as an order in a calm shop takes a few hundred.
 const DURATION_BOUNDS_NS: [u64; 14] = [
@@ -54,8 +55,8 @@ pub struct Observer {
     pub certificates: Arc<Certificates>,
     /// Reloads of the configuration are shown.
     pub reloader: Arc<Reloader>,
-    /// After how long without a commit a shard thread's breaker opens.
-    pub stall_ns: u64,
+    /// Breakers of the shard threads.
+    pub board: Arc<Board>,
 }
 
 impl MetricsSource for Observer {
@@ -96,6 +97,7 @@ impl MetricsSource for Observer {
             ("certificates", self.certificates.failures()),
             ("keys", self.keys.failures()),
         ];
+        snapshot.breakers = self.board.rows();
         snapshot.config_reloads = self.reloader.counts();
         let fetched = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         snapshot.jwks_fetches = vec![
@@ -146,7 +148,6 @@ impl Observer {
     }
 
     fn shard(&self, stats: &ThreadStats) -> ShardThread {
-        let waiting_since = stats.oldest_unsynced_ns.get();
         ShardThread {
             ops: stats.ops.get(),
             commands: stats.requests.get(),
@@ -160,7 +161,6 @@ impl Observer {
             backlog_bytes: stats.owed_bytes.get(),
             busy_ns: stats.busy_ns.get(),
             disk_wait_ns: stats.disk_wait_ns.get(),
-            breaker_open: waiting_since != 0 && clock::now_ns().saturating_sub(waiting_since) > self.stall_ns,
         }
     }
 }

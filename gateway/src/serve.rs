@@ -9,6 +9,9 @@ use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use tidegate_host::{Host, NetPort, Progress};
 
 use crate::admin::{self, Admin};
@@ -38,6 +41,7 @@ const FIRST_FETCH: Duration = Duration::from_secs(2);
 /// `sources` is where `config` came from, for a reload; `filter` is what changes the log's filter then.
 pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i32, String> {
     let config = Arc::new(config);
+    let signals = Signals::new()?;
     let live = Arc::new(Live::new(Arc::clone(&config)));
     let fresh = first_start::is_fresh(&config.server.data);
     let made = first_start::prepare(&config)?;
@@ -63,7 +67,12 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
     drop(control);
 
     let address = net::local_address(&listeners[0]).map_err(|e| e.to_string())?;
-    let net = Net::new(Arc::clone(&live), Arc::clone(&keys), Arc::clone(&certificates));
+    let net = Net::new(
+        Arc::clone(&live),
+        Arc::clone(&keys),
+        Arc::clone(&certificates),
+        &layout,
+    );
     let net_stats: Vec<Arc<NetStats>> = listeners.iter().map(|_| Arc::default()).collect();
     let serving = Arc::new(AtomicBool::new(false));
     let failed = Arc::new(AtomicBool::new(false));
@@ -85,7 +94,7 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
         fetches,
         certificates: Arc::clone(&certificates),
         reloader: Arc::clone(&reloader),
-        stall_ns: config.overload.stall.as_nanos() as u64,
+        board: Arc::clone(&net.board),
     });
     let admin = admin::start(
         config.server.admin,
@@ -93,6 +102,7 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
             source: observer,
             live,
             reloader: Some(Arc::clone(&reloader)),
+            board: Arc::clone(&net.board),
             certificates: Some(certificates),
             keys: Some(Arc::clone(&keys)),
             reload: config.tls.reload,
@@ -122,7 +132,7 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
     print!("{banner}");
     let _ = io::stdout().flush();
     tracing::info!(%address, nets = layout.nets, shards = layout.shards, shell = ?shell, "serving");
-    wait(&net, &host, &failed, &threads, &reloader);
+    wait(signals, &net, &host, &failed, &threads, &reloader);
     end(threads, host, &net)
 }
 
@@ -190,23 +200,40 @@ fn spawn_nets(
     .collect()
 }
 
+/// The runtime of the waiting thread, and SIGHUP, which is listened for from the first moment: by default it would end a process that
+/// is still recovering its log. What comes then is done when the gateway serves.
+struct Signals {
+    runtime: Runtime,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, String> {
+        let failed = |error: io::Error| format!("signals: {error}");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let guard = runtime.enter();
+        let hangup = signal(SignalKind::hangup()).map_err(failed)?;
+        drop(guard);
+        Ok(Signals { runtime, hangup })
+    }
+}
+
 /// Until SIGTERM, SIGINT, a drain by the admin address, a failed log, or a net thread that ended.
 fn wait(
+    signals: Signals,
     net: &Net,
     host: &Host,
     failed: &AtomicBool,
     threads: &[JoinHandle<io::Result<()>>],
     reloader: &Reloader,
 ) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else { return };
+    let Signals { runtime, mut hangup } = signals;
     runtime.block_on(async {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut term), Ok(mut int), Ok(mut hup)) = (
-            signal(SignalKind::terminate()),
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::hangup()),
-        ) else {
+        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+        else {
             return;
         };
         loop {
@@ -214,7 +241,7 @@ fn wait(
                 _ = term.recv() => break,
                 _ = int.recv() => break,
                 // This thread does nothing else: it may read files.
-                _ = hup.recv() => {
+                _ = hangup.recv() => {
                     reloader.reload("SIGHUP");
                 }
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}

@@ -143,7 +143,8 @@ impl Worker {
         self.handshakes_this_turn = 0;
         self.edge.stats.turns.add(1);
         let edge = &mut self.edge;
-        for (breaker, stats) in edge.breakers.iter_mut().zip(edge.port.stats()) {
+        for (thread, (breaker, stats)) in edge.breakers.iter_mut().zip(edge.port.stats()).enumerate() {
+            breaker.force(edge.board.forced(thread));
             let waiting = Some(stats.oldest_unsynced_ns.get()).filter(|since| *since != 0);
             breaker.observe(now_ns, stats.batches.get(), waiting);
         }
@@ -393,6 +394,9 @@ impl Worker {
         stats.tokens_verified.set(auth.verified);
         stats.inflight.set(self.edge.inflight.len() as u64);
         stats.cpu_ns.set(clock::thread_cpu_ns());
+        for (thread, breaker) in self.edge.breakers.iter().enumerate() {
+            self.edge.board.publish(self.edge.net, thread, breaker);
+        }
     }
 
     /// The next connection that wants attention.

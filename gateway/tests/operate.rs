@@ -204,3 +204,79 @@ fn a_start_with_the_identity_provider_down_serves_local_tokens_and_finds_the_pro
         1
     );
 }
+
+#[test]
+fn a_breaker_forced_open_refuses_with_nothing_reserved_until_it_is_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = [
+        "shards.threads=2",
+        "limits.user.rate=off",
+        "limits.address.rate=off",
+    ];
+    let gateway = Gateway::start(folder.path(), &set);
+    let (alice, operator) = (
+        gateway.token("alice", None),
+        gateway.token("root", Some("operator")),
+    );
+    let mut client = gateway.connect();
+    let rows = || serde_json::from_str::<Value>(&gateway.admin("/breakers").1).unwrap();
+    assert_eq!(rows().as_array().map(Vec::len), Some(2));
+
+    // SKUs of both shard threads, told apart by what is refused.
+    let skus: Vec<String> = (1..=12).map(|n| format!("SKU-{n}")).collect();
+    assert_eq!(gateway.ask_admin("POST", "/breakers/shard-0?state=open").0, 200);
+    let refused_of = |client: &mut Client, key: &str| -> Vec<String> {
+        let refused = skus.iter().filter(|sku| {
+            let answer = client.place(&alice, &format!("{key}-{sku}"), sku, 1);
+            assert!(
+                answer.status == 201 || answer.member("code") == "out_of_service",
+                "{answer:?}"
+            );
+            assert!(answer.status == 201 || answer.header("retry-after").is_some());
+            answer.status == 503
+        });
+        refused.cloned().collect()
+    };
+    until("the net threads follow", || {
+        !refused_of(&mut client, "a").is_empty()
+    });
+    let there = refused_of(&mut client, "b");
+    assert!(!there.is_empty() && there.len() < skus.len(), "{there:?}");
+    let elsewhere = skus.iter().find(|sku| !there.contains(sku)).unwrap();
+
+    // An order that needs both threads is refused as well, whichever is its home.
+    let body = format!(
+        "{{\"lines\":[{{\"sku\":\"{}\",\"qty\":1}},{{\"sku\":\"{elsewhere}\",\"qty\":1}}]}}",
+        there[0]
+    );
+    let both = client.request(
+        "POST",
+        "/v1/orders",
+        &alice,
+        &[("idempotency-key", "both")],
+        &body,
+    );
+    assert_eq!(
+        (both.status, both.member("code")),
+        (503, "out_of_service".to_owned())
+    );
+
+    until("it is shown", || {
+        gateway.metric("tidegate_breaker_transitions_total{breaker=\"shard-0\"}") == 1
+    });
+    assert_eq!(rows()[0]["state"], "open");
+    assert_eq!(rows()[0]["forced"], "open");
+    assert!(rows()[0]["refused"].as_u64().unwrap() > there.len() as u64);
+    assert_eq!(gateway.metric("tidegate_breaker_open{breaker=\"shard-0\"}"), 1);
+    assert_eq!(gateway.metric("tidegate_breaker_forced{breaker=\"shard-0\"}"), 1);
+    assert_eq!(gateway.metric("tidegate_breaker_open{breaker=\"shard-1\"}"), 0);
+    assert_eq!(gateway.admin("/readyz").0, 200);
+
+    assert_eq!(gateway.ask_admin("POST", "/breakers/shard-0?state=auto").0, 200);
+    let stock =
+        |client: &mut Client| client.request("GET", &format!("/v1/stock/{}", there[0]), &operator, &[], "");
+    until("it is closed again", || stock(&mut client).status == 200);
+    assert_eq!(stock(&mut client).member("held"), "0", "nothing was reserved");
+    assert_eq!(client.place(&alice, "again", &there[0], 1).status, 201);
+    assert_eq!(rows()[0]["forced"], "auto");
+}

@@ -3,6 +3,8 @@
 
 mod encode;
 
+use crate::breaker::board::Row;
+
 pub(super) use encode::{registry, scrape};
 
 /// What the gateway lets the admin thread see and do.
@@ -37,6 +39,8 @@ pub struct Snapshot {
     pub nets: Vec<NetThread>,
     /// Per shard thread.
     pub shards: Vec<ShardThread>,
+    /// Breakers of the shard threads.
+    pub breakers: Vec<Row>,
     /// TLS handshakes finished: full and resumed.
     pub handshakes_full: u64,
     /// Handshakes that resumed a session.
@@ -106,8 +110,6 @@ pub struct ShardThread {
     pub busy_ns: u64,
     /// Nanoseconds it waited for the disk.
     pub disk_wait_ns: u64,
-    /// Whether its breaker is open, as the net threads see it.
-    pub breaker_open: bool,
 }
 
 /// A histogram's buckets: `counts[i]` values were at most `bounds[i]` (and above the bound before); one count more for those above

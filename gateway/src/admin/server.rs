@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::profile::{Form, ProfileError, SECONDS_MAX};
 use super::{Admin, metrics, profile};
+use crate::breaker::Force;
 use crate::reload::Ending;
 
 struct Shared {
@@ -61,6 +62,8 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(metrics_text))
         .route("/config", get(config))
         .route("/reload", get(last_reload).post(reload))
+        .route("/breakers", get(breakers))
+        .route("/breakers/{name}", post(set_breaker))
         .route("/drain", post(drain))
         .route("/debug/pprof/profile", get(profile_protobuf))
         .route("/debug/pprof/flamegraph", get(profile_flamegraph))
@@ -111,6 +114,42 @@ async fn reload(State(shared): State<Arc<Shared>>) -> Response {
         Ok(outcome) if outcome.result == Ending::Failed => json(StatusCode::UNPROCESSABLE_ENTITY, &outcome),
         Ok(outcome) => json(StatusCode::OK, &outcome),
         Err(error) => failure(&error.to_string()),
+    }
+}
+
+async fn breakers(State(shared): State<Arc<Shared>>) -> Response {
+    json(StatusCode::OK, &shared.admin.board.rows())
+}
+
+#[derive(Deserialize)]
+struct BreakerQuery {
+    #[serde(default)]
+    state: String,
+}
+
+/// Holds a breaker open or closed, or lets it decide again.
+async fn set_breaker(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    Query(query): Query<BreakerQuery>,
+) -> Response {
+    let Some(force) = Force::of(&query.state) else {
+        return (
+            StatusCode::BAD_REQUEST,
+            "state is open (refuse everything), closed (admit everything) or auto\n",
+        )
+            .into_response();
+    };
+    match shared.admin.board.force(&name, force) {
+        Ok(row) => {
+            tracing::warn!(
+                breaker = name,
+                state = force.word(),
+                "set by hand on the admin address"
+            );
+            json(StatusCode::OK, &row)
+        }
+        Err(error) => (StatusCode::NOT_FOUND, error + "\n").into_response(),
     }
 }
 

@@ -33,6 +33,7 @@ impl MetricsSource for Fake {
             jwks_fetches: vec![("failed", 2)],
             jwks_forced: 1,
             config_reloads: vec![("applied", 3)],
+            breakers: Board::new(1, 1).rows(),
             nets: vec![NetThread {
                 connections: 4,
                 busy_ns: 2_500_000_000,
@@ -67,6 +68,7 @@ fn running() -> Running {
             crate::config::Sources::default().load().unwrap(),
         ))),
         reloader: None,
+        board: Arc::new(Board::new(1, 2)),
         certificates: None,
         keys: None,
         reload: Duration::from_secs(1),
@@ -127,6 +129,10 @@ fn every_figure_is_a_line_of_metrics() {
         "tidegate_refusals_total{reason=\"rate_limited\"} 3",
         "tidegate_tokens_total{result=\"remembered\"} 5",
         "tidegate_connections{thread=\"0\"} 4",
+        "tidegate_breaker_open{breaker=\"shard-0\"} 0",
+        "tidegate_breaker_forced{breaker=\"shard-0\"} 0",
+        "tidegate_breaker_transitions_total{breaker=\"shard-0\"} 0",
+        "tidegate_breaker_refusals_total{breaker=\"shard-0\"} 0",
         "tidegate_net_busy_seconds_total{thread=\"0\"} 2.5",
         "tidegate_shard_ops_total{thread=\"0\"} 9",
         "tidegate_log_batch_entries_count{thread=\"0\"} 6",
@@ -134,6 +140,34 @@ fn every_figure_is_a_line_of_metrics() {
     ] {
         assert!(body.lines().any(|found| found == line), "{line}\n{body}");
     }
+}
+
+#[test]
+fn breakers_are_shown_and_set_by_name() {
+    let address = running().address;
+    let rows = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
+    let shown = rows(text(address, "GET /breakers").1);
+    assert_eq!(shown[1]["name"], "shard-1");
+    assert_eq!(
+        (&shown[1]["state"], &shown[1]["forced"]),
+        (&"closed".into(), &"auto".into())
+    );
+    let (status, body) = text(address, "POST /breakers/shard-1?state=open");
+    assert_eq!(status, 200, "{body}");
+    let shown = rows(text(address, "GET /breakers").1);
+    assert_eq!(
+        (&shown[1]["state"], &shown[1]["forced"]),
+        (&"open".into(), &"open".into())
+    );
+    assert_eq!(shown[0]["forced"], "auto");
+    assert_eq!(text(address, "POST /breakers/shard-1?state=auto").0, 200);
+    assert_eq!(rows(text(address, "GET /breakers").1)[1]["forced"], "auto");
+    for bad in ["/breakers/shard-1", "/breakers/shard-1?state=ajar"] {
+        assert_eq!(text(address, &format!("POST {bad}")).0, 400, "{bad}");
+    }
+    let (status, body) = text(address, "POST /breakers/shard-7?state=open");
+    assert_eq!(status, 404);
+    assert!(body.contains("shard-0, shard-1"), "{body}");
 }
 
 /// Something for the sampler to see.

@@ -68,7 +68,6 @@ impl Refusal {
             rate: Some(Box::new(rate)),
             ..Refusal::new(Code::RateLimited, detail)
         }
-        .retry_after(take.retry_after_s())
     }
 
     /// Adds `WWW-Authenticate` (RFC 9110 section 11.6.1).

@@ -10,6 +10,7 @@ use tidegate_shard_core::{Command, home_shard};
 use crate::address::TrustedProxies;
 use crate::auth::Authenticator;
 use crate::breaker::Progress;
+use crate::breaker::board::Board;
 use crate::codes::Code;
 use crate::config::Config;
 use crate::gcra;
@@ -54,6 +55,10 @@ pub struct Edge {
     pub stats: Arc<NetStats>,
     /// One breaker a shard thread.
     pub breakers: Vec<Progress>,
+    /// Where operators see and set them.
+    pub board: Arc<Board>,
+    /// This net thread's number.
+    pub net: usize,
     /// Makes `x-request-id`s.
     pub ids: RequestIds,
     /// Spreads retries.
@@ -125,9 +130,9 @@ impl Edge {
         now_ns: u64,
     ) -> Result<Step, Refusal> {
         let address = self.proxies.client(origin.peer, forwarded(request));
-        limit::address(&self.limit_address, address, now_ns)?;
+        limit::address(&self.limit_address, address, now_ns, &mut self.jitter)?;
         let caller = identify::caller(self, &route, request)?;
-        limit::user(&self.limit_user, caller.as_ref(), now_ns)?;
+        limit::user(&self.limit_user, caller.as_ref(), now_ns, &mut self.jitter)?;
         let exact = caller.as_ref().is_some_and(|caller| caller.operator);
         if let Route::ReadStock(sku) = &route
             && !exact
@@ -138,7 +143,7 @@ impl Edge {
         }
         let command = command::of(&route, caller.as_ref(), request)?;
         let shard = home_shard(&command, self.port.shards());
-        breaker::admit(self, shard)?;
+        breaker::admit(self, &command, shard)?;
         self.send(
             origin,
             request,

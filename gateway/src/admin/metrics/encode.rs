@@ -10,6 +10,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::breaker::Force;
+use crate::breaker::board::Row;
+
 use super::{HistogramSnapshot, MetricsSource, NetThread, ShardThread, Snapshot};
 
 /// The registry with the gateway's collector in it.
@@ -45,7 +48,8 @@ impl Collector for Figures {
         ConstGauge::new(ready).encode(metric)?;
         encode_http(e, &snapshot)?;
         encode_nets(e, &snapshot.nets)?;
-        encode_shards(e, &snapshot.shards)
+        encode_shards(e, &snapshot.shards)?;
+        encode_breakers(e, &snapshot.breakers)
     }
 }
 
@@ -210,12 +214,6 @@ fn encode_shards(e: &mut DescriptorEncoder<'_>, shards: &[ShardThread]) -> fmt::
         "Log bytes owed to the backoffice",
         each(|shard| shard.backlog_bytes),
     )?;
-    gauges(
-        e,
-        "shard_breaker_open",
-        "1 when new work is refused",
-        each(|shard| u64::from(shard.breaker_open)),
-    )?;
     seconds(
         e,
         "shard_busy",
@@ -233,6 +231,37 @@ fn encode_shards(e: &mut DescriptorEncoder<'_>, shards: &[ShardThread]) -> fmt::
         .enumerate()
         .map(|(n, shard)| ([("thread", n.to_string())], &shard.batch_entries));
     histograms(e, "log_batch_entries", "Entries a commit", Scale::Plain, entries)
+}
+
+fn encode_breakers(e: &mut DescriptorEncoder<'_>, rows: &[Row]) -> fmt::Result {
+    let each = |value: fn(&Row) -> u64| {
+        rows.iter()
+            .map(move |row| ([("breaker", row.name.clone())], value(row)))
+    };
+    gauges(
+        e,
+        "breaker_open",
+        "1 when new work is refused",
+        each(|row| u64::from(row.is_open())),
+    )?;
+    gauges(
+        e,
+        "breaker_forced",
+        "1 while an operator holds it, open or closed",
+        each(|row| u64::from(row.forced != Force::Automatic.word())),
+    )?;
+    counters(
+        e,
+        "breaker_transitions",
+        "Times it opened or closed",
+        each(|row| row.transitions),
+    )?;
+    counters(
+        e,
+        "breaker_refusals",
+        "Requests refused because it was open",
+        each(|row| row.refused),
+    )
 }
 
 type Labels<const N: usize> = [(&'static str, String); N];

@@ -1,22 +1,56 @@
-//! The breaker of a shard thread: while its log makes no progress, nothing more is sent to it.
+//! The breaker of a shard thread: while its log makes no progress, or an operator holds it open, nothing more is sent to it.
 
-use tidegate_shard_core::ShardId;
+use tidegate_shard_core::{Command, ShardId, shard_of};
 
-use crate::breaker::State;
+use crate::breaker::{Force, State};
 use crate::codes::Code;
 use crate::worker::refusal::Refusal;
 use crate::worker::stack::Edge;
 
 /// Lets a command through to its shard, or says 503 before anything is reserved.
-pub fn admit(edge: &mut Edge, shard: ShardId) -> Result<(), Refusal> {
-    let thread = edge.port.thread_of(shard);
-    if edge.breakers[thread].state() == State::Open {
-        let retry = edge.jitter.spread(1);
-        return Err(Refusal::new(
+pub fn admit(edge: &mut Edge, command: &Command, home: ShardId) -> Result<(), Refusal> {
+    if edge
+        .breakers
+        .iter()
+        .all(|breaker| breaker.state() == State::Closed)
+    {
+        return Ok(());
+    }
+    match closed_to(edge, command, home) {
+        Some(thread) => Err(refuse(edge, thread)),
+        None => Ok(()),
+    }
+}
+
+/// The first thread with an open breaker that the command needs: its home's, or that of another line of an order, whose stock
+/// would be asked for there.
+fn closed_to(edge: &Edge, command: &Command, home: ShardId) -> Option<usize> {
+    let is_open = |thread: &usize| edge.breakers[*thread].state() == State::Open;
+    let at_home = edge.port.thread_of(home);
+    if is_open(&at_home) {
+        return Some(at_home);
+    }
+    let Command::Place(place) = command else {
+        return None;
+    };
+    let shards = edge.port.shards();
+    let lines = place.lines.iter().map(|line| shard_of(&line.sku, shards));
+    lines.map(|shard| edge.port.thread_of(shard)).find(is_open)
+}
+
+fn refuse(edge: &mut Edge, thread: usize) -> Refusal {
+    edge.board.refused(edge.net, thread);
+    let retry = edge.jitter.spread(1);
+    let refusal = if edge.breakers[thread].forced() == Force::Open {
+        Refusal::new(
+            Code::OutOfService,
+            "an operator has taken this SKU's shard out of service",
+        )
+    } else {
+        Refusal::new(
             Code::ShardStalled,
             "the log of this SKU's shard makes no progress",
         )
-        .retry_after(retry));
-    }
-    Ok(())
+    };
+    refusal.retry_after(retry)
 }
