@@ -83,7 +83,7 @@ impl MetricsSource for Observer {
         snapshot.stages = vec![
             ("ring_wait", merged(|net| &net.ring_wait, &DURATION_BOUNDS_NS)),
             ("decide", merged(|net| &net.decide, &DURATION_BOUNDS_NS)),
-            ("sync", merged(|net| &net.sync, &DURATION_BOUNDS_NS)),
+            ("commit", merged(|net| &net.commit, &DURATION_BOUNDS_NS)),
             ("reply", merged(|net| &net.reply, &DURATION_BOUNDS_NS)),
         ];
         snapshot.refusals = self.refusals();
@@ -153,6 +153,7 @@ impl Observer {
             commands: stats.requests.get(),
             open_orders: stats.open_orders.get(),
             syncs: stats.batches.get(),
+            sync: buckets(&stats.sync.snapshot(), &DURATION_BOUNDS_NS),
             batch_entries: buckets(&stats.batch_ops.snapshot(), &BATCH_BOUNDS),
             batch_bytes: stats.batch_bytes.get(),
             shed: stats.shed.get(),

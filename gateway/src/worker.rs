@@ -305,10 +305,10 @@ impl Worker {
         if let Some(code) = refused {
             edge.stats.refused(code);
         }
-        let stages = [times.queued_ns, times.decided_ns, times.synced_ns].map(u64::from);
+        let stages = [times.queued_ns, times.decided_ns, times.committed_ns].map(u64::from);
         edge.stats.ring_wait.record(stages[0]);
         edge.stats.decide.record(stages[1]);
-        edge.stats.sync.record(stages[2]);
+        edge.stats.commit.record(stages[2]);
         let whole = now_ns.saturating_sub(waiting.first_byte_ns);
         edge.stats.reply.record(whole.saturating_sub(stages.iter().sum()));
         self.answer(waiting, now_ns);

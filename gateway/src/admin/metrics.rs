@@ -29,7 +29,8 @@ pub struct Snapshot {
     pub http: Vec<HttpCount>,
     /// Time of a request in the gateway, first byte of the head to last byte of the answer handed over, by route.
     pub request: Vec<(&'static str, HistogramSnapshot)>,
-    /// Time in a stage: `ring_wait`, `decide`, `sync`, `reply`.
+    /// Time of a command in a stage: `ring_wait` (first byte to its turn at the shard), `decide`, `commit` (decided to durable: the window and
+    /// the disk), `reply`.
     pub stages: Vec<(&'static str, HistogramSnapshot)>,
     /// Refusals by reason: limits, authentication, framing, overload, breakers.
     pub refusals: Vec<(&'static str, u64)>,
@@ -94,6 +95,8 @@ pub struct ShardThread {
     pub open_orders: u64,
     /// Syncs (commits) done.
     pub syncs: u64,
+    /// Time of one of them at the disk alone: write and sync of a batch.
+    pub sync: HistogramSnapshot,
     /// Entries a commit.
     pub batch_entries: HistogramSnapshot,
     /// Bytes of all commits, padding included.

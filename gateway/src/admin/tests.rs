@@ -25,7 +25,7 @@ impl MetricsSource for Fake {
                 count: 7,
             }],
             request: vec![("POST /v1/orders", histogram.clone())],
-            stages: ["ring_wait", "decide", "sync", "reply"]
+            stages: ["ring_wait", "decide", "commit", "reply"]
                 .map(|stage| (stage, histogram.clone()))
                 .to_vec(),
             refusals: vec![("rate_limited", 3)],
@@ -41,7 +41,8 @@ impl MetricsSource for Fake {
             }],
             shards: vec![ShardThread {
                 ops: 9,
-                batch_entries: histogram,
+                batch_entries: histogram.clone(),
+                sync: histogram,
                 ..ShardThread::default()
             }],
             ..Snapshot::default()
@@ -120,7 +121,8 @@ fn every_figure_is_a_line_of_metrics() {
         "tidegate_ready 1",
         "tidegate_http_answers_total{method=\"POST\",route=\"/v1/orders\",status=\"201\"} 7",
         "tidegate_http_request_seconds_sum{route=\"POST /v1/orders\"} 5.0",
-        "tidegate_stage_seconds_bucket{le=\"0.000001\",stage=\"sync\"} 1",
+        "tidegate_stage_seconds_bucket{le=\"0.000001\",stage=\"commit\"} 1",
+        "tidegate_log_sync_seconds_count{thread=\"0\"} 6",
         "tidegate_jwks_fetches_total{result=\"failed\"} 2",
         "tidegate_jwks_forced_fetches_total 1",
         "tidegate_config_reloads_total{result=\"applied\"} 3",

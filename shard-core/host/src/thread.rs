@@ -269,9 +269,9 @@ impl ShardThread {
                     let times = StageTimes {
                         queued_ns: slot.queued_ns,
                         decided_ns: short(decided.saturating_sub(slot.turn_ns)),
-                        synced_ns: short(now_ns.saturating_sub(decided)),
+                        committed_ns: short(now_ns.saturating_sub(decided)),
                     };
-                    self.stats.commit.record(u64::from(times.synced_ns));
+                    self.stats.commit.record(u64::from(times.committed_ns));
                     let event = Event::Reply {
                         ticket: slot.ticket,
                         answer: answer.into(),

@@ -202,6 +202,13 @@ fn encode_shards(e: &mut DescriptorEncoder<'_>, shards: &[ShardThread]) -> fmt::
         each(|shard| shard.open_orders),
     )?;
     counters(e, "log_syncs", "Commits of the log", each(|shard| shard.syncs))?;
+    histograms(
+        e,
+        "log_sync",
+        "Write and sync of a commit at the disk; the stage commit is what a command waits in all",
+        Scale::Seconds,
+        by_thread(shards, |shard| &shard.sync),
+    )?;
     counters(
         e,
         "log_bytes",
@@ -226,10 +233,7 @@ fn encode_shards(e: &mut DescriptorEncoder<'_>, shards: &[ShardThread]) -> fmt::
         "Time a shard thread waited for the disk",
         each(|shard| shard.disk_wait_ns),
     )?;
-    let entries = shards
-        .iter()
-        .enumerate()
-        .map(|(n, shard)| ([("thread", n.to_string())], &shard.batch_entries));
+    let entries = by_thread(shards, |shard| &shard.batch_entries);
     histograms(e, "log_batch_entries", "Entries a commit", Scale::Plain, entries)
 }
 
@@ -270,6 +274,16 @@ fn by(label: &'static str, counts: &[(&'static str, u64)]) -> impl Iterator<Item
     counts
         .iter()
         .map(move |(word, count)| ([(label, (*word).to_string())], *count))
+}
+
+fn by_thread(
+    shards: &[ShardThread],
+    histogram: fn(&ShardThread) -> &HistogramSnapshot,
+) -> impl Iterator<Item = (Labels<1>, &HistogramSnapshot)> {
+    shards
+        .iter()
+        .enumerate()
+        .map(move |(n, shard)| ([("thread", n.to_string())], histogram(shard)))
 }
 
 fn numbered<T>(threads: &[T], value: fn(&T) -> u64) -> impl Iterator<Item = (Labels<1>, u64)> {
