@@ -142,12 +142,7 @@ impl Worker {
         self.follow_config();
         self.handshakes_this_turn = 0;
         self.edge.stats.turns.add(1);
-        let edge = &mut self.edge;
-        for (thread, (breaker, stats)) in edge.breakers.iter_mut().zip(edge.port.stats()).enumerate() {
-            breaker.force(edge.board.forced(thread));
-            let waiting = Some(stats.oldest_unsynced_ns.get()).filter(|since| *since != 0);
-            breaker.observe(now_ns, stats.batches.get(), waiting);
-        }
+        stack::breaker::observe(&mut self.edge, now_ns);
     }
 
     /// A connection was accepted; `None`: close it.
@@ -394,9 +389,7 @@ impl Worker {
         stats.tokens_verified.set(auth.verified);
         stats.inflight.set(self.edge.inflight.len() as u64);
         stats.cpu_ns.set(clock::thread_cpu_ns());
-        for (thread, breaker) in self.edge.breakers.iter().enumerate() {
-            self.edge.board.publish(self.edge.net, thread, breaker);
-        }
+        stack::breaker::publish(&self.edge);
     }
 
     /// The next connection that wants attention.

@@ -131,3 +131,20 @@ pub fn in_force(now: &Config, read: Config, waits: &[String]) -> Config {
         effective,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    #[test]
+    fn every_key_that_is_said_to_be_live_is_a_key() {
+        let keys = leaves(&Sources::default().load().unwrap().effective);
+        for live in LIVE {
+            let known = keys
+                .keys()
+                .any(|key| key == live || (live.ends_with('.') && key.starts_with(live)));
+            assert!(known, "{live}");
+        }
+    }
+}

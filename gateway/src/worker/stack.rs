@@ -24,7 +24,7 @@ use crate::worker::stats::NetStats;
 use crate::worker::stock_view::StockView;
 use crate::worker::{clock, outcome};
 
-mod breaker;
+pub mod breaker;
 mod command;
 pub mod decode;
 mod identify;

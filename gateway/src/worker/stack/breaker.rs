@@ -7,6 +7,22 @@ use crate::codes::Code;
 use crate::worker::refusal::Refusal;
 use crate::worker::stack::Edge;
 
+/// Once a turn: what the shard threads' logs and the operators say.
+pub fn observe(edge: &mut Edge, now_ns: u64) {
+    for (thread, (breaker, stats)) in edge.breakers.iter_mut().zip(edge.port.stats()).enumerate() {
+        breaker.force(edge.board.forced(thread));
+        let waiting = Some(stats.oldest_unsynced_ns.get()).filter(|since| *since != 0);
+        breaker.observe(now_ns, stats.batches.get(), waiting);
+    }
+}
+
+/// Once a tick: shows the breakers as this thread sees them.
+pub fn publish(edge: &Edge) {
+    for (thread, breaker) in edge.breakers.iter().enumerate() {
+        edge.board.publish(edge.net, thread, breaker);
+    }
+}
+
 /// Lets a command through to its shard, or says 503 before anything is reserved.
 pub fn admit(edge: &mut Edge, command: &Command, home: ShardId) -> Result<(), Refusal> {
     if edge
