@@ -239,7 +239,8 @@ http {{
     )
 }
 
-/// Everything on one core; nothing that refuses or reconnects the generator.
+/// Everything on one core; limits are on, as in production, and so high that they never refuse the generator: a full bucket
+/// outlasts every lane.
 fn tidegate_settings(place: &Place<'_>) -> Vec<String> {
     let (core, certificate) = (place.core, place.certificate);
     vec![
@@ -250,8 +251,10 @@ fn tidegate_settings(place: &Place<'_>) -> Vec<String> {
         "shards.threads=1".into(),
         format!("shards.cores=[{core}]"),
         "shards.placement=shared".into(),
-        "limits.user.rate=off".into(),
-        "limits.address.rate=off".into(),
+        "limits.user.rate=100000".into(),
+        "limits.user.burst=1000000".into(),
+        "limits.address.rate=100000".into(),
+        "limits.address.burst=1000000".into(),
         "limits.handshakes.rate=off".into(),
         "http.requests_per_connection=1000000000".into(),
         "http.h2_streams=128".into(),

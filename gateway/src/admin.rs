@@ -1,4 +1,4 @@
-//! The admin address: health, metrics, profiles, the configuration in force, drain. It has a thread of its own, so that
+//! The admin address: health, metrics, profiles, the configuration in force, reload, breakers, drain. It has a thread of its own, so that
 //! nothing done here delays the hot path, and nothing slow here delays `/livez`.
 
 pub mod metrics;
@@ -15,7 +15,10 @@ use std::time::Duration;
 pub use metrics::{HistogramSnapshot, MetricsSource, Snapshot};
 
 use crate::auth::keys::SharedKeys;
+use crate::breaker::board::Board;
 use crate::certs::Certificates;
+use crate::live::Live;
+use crate::reload::Reloader;
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +28,11 @@ pub struct Admin {
     /// Figures, readiness and drain; what the gateway implements.
     pub source: Arc<dyn MetricsSource>,
     /// What `/config` shows.
-    pub effective: serde_json::Value,
+    pub live: Arc<Live>,
+    /// Reads the configuration again.
+    pub reloader: Option<Arc<Reloader>>,
+    /// Breakers of the shard threads.
+    pub board: Arc<Board>,
     /// Certificates to look at for changes.
     pub certificates: Option<Arc<Certificates>>,
     /// Keys to look at for changes.

@@ -4,6 +4,7 @@
 //! share. Its steady state, a remembered token, costs one keyed hash and one cache line, and allocates nothing.
 
 pub mod cache;
+pub mod jwks;
 pub mod jwt;
 pub mod keys;
 
@@ -166,8 +167,18 @@ impl Authenticator {
                 let slot = self.cache.insert(key, identity, now_s);
                 Ok(self.cache.identity(slot))
             }
-            Err(denied) => Err(self.deny(denied)),
+            Err(denied) => {
+                if denied == Denied::UnknownKey && self.keys.is_fetched() {
+                    self.shared.ask();
+                }
+                Err(self.deny(denied))
+            }
         }
+    }
+
+    /// Whether keys come from a URL, which an unknown key had asked again.
+    pub fn is_fetched(&self) -> bool {
+        self.keys.is_fetched()
     }
 
     /// What it has done so far.

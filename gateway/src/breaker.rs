@@ -2,8 +2,11 @@
 //!
 //! [`Progress`] watches a shard thread through its counters: its log either moves or it does not.
 //! [`Breaker`] watches calls to any other dependency through their results.
+//! [`board::Board`] is where operators see the shard threads' breakers and set them by hand.
 
 use std::collections::VecDeque;
+
+pub mod board;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +34,24 @@ pub enum Force {
     Closed,
 }
 
+impl Force {
+    const ALL: [Force; 3] = [Force::Automatic, Force::Open, Force::Closed];
+
+    /// The word on the admin address.
+    pub fn word(self) -> &'static str {
+        match self {
+            Force::Automatic => "auto",
+            Force::Open => "open",
+            Force::Closed => "closed",
+        }
+    }
+
+    /// What a word means.
+    pub fn of(word: &str) -> Option<Force> {
+        Force::ALL.into_iter().find(|force| force.word() == word)
+    }
+}
+
 /// The breaker of one shard thread, as one net thread sees it.
 ///
 /// It opens when the thread's log committed nothing for `stall_ns` while work was waiting for a commit, and closes at the
@@ -43,8 +64,9 @@ pub struct Progress {
     /// When `commits` last changed, or the first observation.
     moved_ns: Option<u64>,
     open: bool,
-    /// Times it opened, for the metrics.
-    opened: u64,
+    force: Force,
+    /// Changes of [`Progress::state`], for the metrics.
+    transitions: u64,
 }
 
 impl Progress {
@@ -55,13 +77,20 @@ impl Progress {
             commits: 0,
             moved_ns: None,
             open: false,
-            opened: 0,
+            force: Force::Automatic,
+            transitions: 0,
         }
+    }
+
+    /// Opens after another time without a commit, from the next reading on.
+    pub fn set_stall_ns(&mut self, stall_ns: u64) {
+        self.stall_ns = stall_ns;
     }
 
     /// Takes one reading: `commits` counts the log's commits so far, `waiting_since_ns` is when the oldest entry that
     /// is not yet durable was appended (`None`: nothing waits). Call it once a turn at most; it costs a few compares.
     pub fn observe(&mut self, now_ns: u64, commits: u64, waiting_since_ns: Option<u64>) -> State {
+        let before = self.state();
         let moved_ns = *self.moved_ns.get_or_insert(now_ns);
         if commits != self.commits {
             self.commits = commits;
@@ -72,19 +101,34 @@ impl Progress {
             && now_ns.saturating_sub(moved_ns.max(since)) >= self.stall_ns
         {
             self.open = true;
-            self.opened += 1;
         }
+        self.transitions += u64::from(self.state() != before);
         self.state()
     }
 
-    /// The state as of the last reading.
-    pub fn state(&self) -> State {
-        if self.open { State::Open } else { State::Closed }
+    /// An operator's decision; it stands until the next one. What is observed is observed all the same.
+    pub fn force(&mut self, force: Force) {
+        let before = self.state();
+        self.force = force;
+        self.transitions += u64::from(self.state() != before);
     }
 
-    /// Times it opened since it was made.
-    pub fn opened(&self) -> u64 {
-        self.opened
+    /// The state as of the last reading, or what an operator decided.
+    pub fn state(&self) -> State {
+        match (self.force, self.open) {
+            (Force::Open, _) | (Force::Automatic, true) => State::Open,
+            (Force::Closed, _) | (Force::Automatic, false) => State::Closed,
+        }
+    }
+
+    /// Whether it is an operator who holds it.
+    pub fn forced(&self) -> Force {
+        self.force
+    }
+
+    /// Changes of state since it was made.
+    pub fn transitions(&self) -> u64 {
+        self.transitions
     }
 }
 

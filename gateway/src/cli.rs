@@ -96,6 +96,11 @@ impl RunArgs {
     /// # Errors
     /// The first problem, in one sentence.
     pub fn load(&self) -> Result<Config, ConfigError> {
+        self.sources().load()
+    }
+
+    /// Where the configuration comes from.
+    pub fn sources(&self) -> Sources {
         let flags = [
             ("server.data", &self.data),
             ("server.listen", &self.listen),
@@ -108,13 +113,12 @@ impl RunArgs {
         if self.allow_clock_jump {
             set.push("shards.allow_clock_jump=true".into());
         }
-        let sources = Sources {
+        Sources {
             file: self.config.clone(),
             set,
             flags: flags.collect(),
             ..Sources::from_environment()
-        };
-        sources.load()
+        }
     }
 }
 

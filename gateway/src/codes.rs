@@ -83,6 +83,7 @@ codes! {
     BacklogFull "backlog_full" 503 No "The log owes the store more than its bound" "after Retry-After";
     LogFull "log_full" 503 No "The log's disk is full or too slow" "after Retry-After";
     ShardStalled "shard_stalled" 503 No "The shard's log makes no progress" "after Retry-After";
+    OutOfService "out_of_service" 503 No "An operator has taken this SKU's shard out of service" "after Retry-After";
     AtBound "at_bound" 503 No "A bound of the shard is reached" "after Retry-After";
     TryAgain "try_again" 503 No "The attempt could not gather its stock in time" "after Retry-After";
     ShuttingDown "shutting_down" 503 No "This gateway is draining" "on another connection";

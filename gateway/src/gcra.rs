@@ -21,7 +21,15 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+mod pace;
+mod take;
+
+use pace::Pace;
+pub use take::Take;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +48,9 @@ pub const RATE_MAX: f64 = 100_000.0;
 pub const RATE_MIN: f64 = 1.0 / 86_400.0;
 /// The largest burst, takes.
 pub const BURST_MAX: u32 = 1_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
+/// Longer than a take, by far; see [`Table::set_limit`].
+const SETTLE: Duration = Duration::from_millis(1);
 /// Sets of the default table: 8 MiB. See the module's text for what it holds.
 pub const SETS_DEFAULT: usize = 1 << 17;
 
@@ -80,46 +91,17 @@ impl Limit {
     }
 }
 
-/// The answer to one take, enough for the `RateLimit` and `Retry-After` headers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Take {
-    /// Whether the take was admitted.
-    pub allowed: bool,
-    /// Takes that would be admitted right now, after this one.
-    pub remaining: u32,
-    /// Nanoseconds until the next take is admitted; 0 if one is now.
-    pub retry_after_ns: u64,
-    /// Nanoseconds until the bucket is full again.
-    pub reset_ns: u64,
-}
-
-impl Take {
-    /// A take nothing limits.
-    pub const UNLIMITED: Take = Take {
-        allowed: true,
-        remaining: u32::MAX,
-        retry_after_ns: 0,
-        reset_ns: 0,
-    };
-
-    /// Seconds for `Retry-After` (RFC 9110, section 10.2.3: whole seconds), at least 1.
-    pub fn retry_after_s(&self) -> u64 {
-        self.retry_after_ns.div_ceil(1_000_000_000).max(1)
-    }
-}
-
 /// The shared table of one limit. Make one per limit and share it by `Arc` over the threads.
 pub struct Table {
-    sets: Box<[Set]>,
+    /// Made when the limit is first in force: an `off` limit costs no memory.
+    sets: OnceLock<Box<[Set]>>,
+    sets_count: usize,
     /// Keyed at random at start: nobody outside can choose keys that meet.
     hasher: RandomState,
     /// Table time 0, in the caller's nanoseconds.
     epoch_ns: u64,
-    interval: u64,
-    /// `burst` intervals, in units.
-    capacity: u64,
-    burst: u32,
-    rate: f64,
+    /// The limit in force as [`Pace::pack`] has it: one word, so that no thread ever sees the rate of one limit with the burst of another.
+    pace: AtomicU64,
 }
 
 /// One cache line of slots.
@@ -133,30 +115,76 @@ pub struct Key {
 }
 
 impl Table {
-    /// A table of `sets` sets (rounded up to a power of two), or `None` for [`Limit::Off`].
+    /// A table of `sets` sets (rounded up to a power of two).
     /// `now_ns` is the start of its time, on the clock that every later `take` uses (monotonic nanoseconds).
     ///
     /// # Panics
     /// If `limit` is one that [`Limit::bucket`] refuses; configuration goes through it.
-    pub fn new(limit: Limit, sets: usize, now_ns: u64) -> Option<Table> {
-        let Limit::Bucket { rate, burst } = limit else {
-            return None;
-        };
-        assert_eq!(Limit::bucket(rate, burst), Ok(limit));
-        let interval = ((1e9 / rate / UNIT_NS as f64).round() as u64).max(1);
-        let sets = sets.max(1).next_power_of_two();
-        let sets = (0..sets)
-            .map(|_| Set(std::array::from_fn(|_| AtomicU64::new(0))))
-            .collect();
-        Some(Table {
-            sets,
+    pub fn new(limit: Limit, sets: usize, now_ns: u64) -> Table {
+        let table = Table {
+            sets: OnceLock::new(),
+            sets_count: sets.max(1).next_power_of_two(),
             hasher: RandomState::new(),
             epoch_ns: now_ns,
-            interval,
-            capacity: interval * u64::from(burst),
-            burst,
-            rate,
-        })
+            pace: AtomicU64::new(0),
+        };
+        table.put(limit);
+        table
+    }
+
+    /// Whether nothing is limited.
+    pub fn is_off(&self) -> bool {
+        self.pace.load(Ordering::Relaxed) == 0
+    }
+
+    /// Puts another limit in force, for all threads at once. For a control thread: it may walk the whole table.
+    ///
+    /// What a key has used stays used. A bucket that would need longer to fill than the new limit allows becomes an empty one of
+    /// the new limit: else a user who emptied a slow bucket would wait for the old rate.
+    ///
+    /// # Panics
+    /// As [`Table::new`].
+    pub fn set_limit(&self, limit: Limit, now_ns: u64) {
+        self.put(limit);
+        // A take that read the old limit a moment ago has written its slot by the time of the walk.
+        std::thread::sleep(SETTLE);
+        let Some((pace, sets)) = self.in_force() else {
+            return;
+        };
+        let empty = self.units(now_ns) + pace.capacity();
+        // Threads' clocks differ by a turn or so; what they wrote under the new limit is not to be touched.
+        let slack = SECOND_NS / UNIT_NS;
+        for slot in sets.iter().flat_map(|set| &set.0) {
+            _ = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seen| {
+                ((seen & TIME_MASK) > empty + slack).then_some((seen & !TIME_MASK) | (empty & TIME_MASK))
+            });
+        }
+    }
+
+    fn put(&self, limit: Limit) {
+        let word = match limit {
+            Limit::Off => 0,
+            Limit::Bucket { rate, burst } => {
+                assert_eq!(Limit::bucket(rate, burst), Ok(limit));
+                self.sets.get_or_init(|| {
+                    (0..self.sets_count)
+                        .map(|_| Set(std::array::from_fn(|_| AtomicU64::new(0))))
+                        .collect()
+                });
+                Pace::of(rate, burst).pack()
+            }
+        };
+        self.pace.store(word, Ordering::Release);
+    }
+
+    fn in_force(&self) -> Option<(Pace, &[Set])> {
+        let pace = Pace::unpack(self.pace.load(Ordering::Acquire))?;
+        // The sets were made before the word was stored.
+        Some((pace, self.sets.get()?))
+    }
+
+    fn units(&self, now_ns: u64) -> u64 {
+        now_ns.saturating_sub(self.epoch_ns) / UNIT_NS
     }
 
     /// The key of a client address. IPv6 counts by /64, which is what one customer is given (RFC 6177): a
@@ -178,66 +206,30 @@ impl Table {
 
     /// Takes one token for `key` at `now_ns`. One compare-and-swap unless another thread is in the same slot.
     pub fn take(&self, key: Key, now_ns: u64) -> Take {
-        let now = now_ns.saturating_sub(self.epoch_ns) / UNIT_NS;
-        let set = &self.sets[(key.hash as usize) & (self.sets.len() - 1)];
+        let Some((pace, sets)) = self.in_force() else {
+            return Take::UNLIMITED;
+        };
+        let now = self.units(now_ns);
+        let set = &sets[(key.hash as usize) & (sets.len() - 1)];
         let tag = key.hash >> TIME_BITS;
         let overflow = (key.hash >> 32) as usize % WAYS;
         loop {
             let (slot, seen) = find(set, tag, now, overflow);
             let tat = (seen & TIME_MASK).max(now);
-            let next = tat + self.interval;
+            let next = tat + pace.interval;
             let ahead = next - now;
-            if ahead > self.capacity {
-                return self.refused(ahead);
+            if ahead > pace.capacity() {
+                return Take::refused(pace, ahead);
             }
             let word = (tag_of(seen, tag, now) << TIME_BITS) | (next & TIME_MASK);
             if slot
                 .compare_exchange_weak(seen, word, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
             {
-                return self.admitted(ahead);
+                return Take::admitted(pace, ahead);
             }
         }
     }
-
-    fn admitted(&self, ahead: u64) -> Take {
-        let room = self.capacity - ahead;
-        Take {
-            allowed: true,
-            remaining: (room / self.interval) as u32,
-            retry_after_ns: self.interval.saturating_sub(room) * UNIT_NS,
-            reset_ns: ahead * UNIT_NS,
-        }
-    }
-
-    fn refused(&self, ahead: u64) -> Take {
-        Take {
-            allowed: false,
-            remaining: 0,
-            retry_after_ns: (ahead - self.capacity) * UNIT_NS,
-            reset_ns: (ahead - self.interval) * UNIT_NS,
-        }
-    }
-
-    /// The `RateLimit-Policy` field's value for a policy called `name`
-    /// (draft-ietf-httpapi-ratelimit-headers-10, section 3): the quota `q` and its window `w` in seconds.
-    pub fn policy_header(&self, name: &str) -> String {
-        let window = (f64::from(self.burst) / self.rate).ceil().max(1.0) as u64;
-        format!("\"{name}\";q={};w={window}", self.burst)
-    }
-}
-
-/// Writes the `RateLimit` field's value (same draft, section 4) for policy `name` into `out`: what remains
-/// `r`, and `t` seconds until the quota is restored. Clears `out` first; no allocation once it has grown.
-pub fn write_ratelimit_header(out: &mut Vec<u8>, name: &str, take: &Take) {
-    let mut number = itoa::Buffer::new();
-    out.clear();
-    out.push(b'"');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\";r=");
-    out.extend_from_slice(number.format(take.remaining).as_bytes());
-    out.extend_from_slice(b";t=");
-    out.extend_from_slice(number.format(take.reset_ns.div_ceil(1_000_000_000)).as_bytes());
 }
 
 /// The slot to use for `tag` and what it held: the first with the tag; else the first whose time has passed;

@@ -10,10 +10,14 @@ fn main() -> ExitCode {
         Asked::Run(args) => args,
         Asked::Done(code) => return code,
     };
-    let served = args.load().map_err(|error| error.to_string()).and_then(|config| {
-        logging::install(&config.logging)?;
-        serve::run(config)
-    });
+    let sources = args.sources();
+    let served = sources
+        .load()
+        .map_err(|error| error.to_string())
+        .and_then(|config| {
+            let filter = logging::install(&config.logging)?;
+            serve::run(config, sources, Some(filter))
+        });
     match served {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(problem) => {

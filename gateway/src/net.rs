@@ -14,11 +14,14 @@ use tidegate_host::NetPort;
 use crate::auth::Authenticator;
 use crate::auth::keys::SharedKeys;
 use crate::breaker::Progress;
+use crate::breaker::board::Board;
 use crate::certs::Certificates;
 use crate::config::Config;
-use crate::config::checked::Io;
+use crate::config::checked::{Io, Limits};
 use crate::gcra::{SETS_DEFAULT, Table};
 use crate::limits::LISTEN_BACKLOG;
+use crate::live::Live;
+use crate::shards::Layout;
 use crate::worker::http_date::HttpDate;
 use crate::worker::inflight::Inflight;
 use crate::worker::jitter::Jitter;
@@ -32,34 +35,57 @@ use crate::worker::{Shared, Worker, WorkerParts, clock, tasks, uring};
 /// What all net threads share.
 pub struct Net {
     /// The configuration in force.
-    pub config: Arc<Config>,
+    pub live: Arc<Live>,
     /// Keys of tokens.
     pub keys: Arc<SharedKeys>,
     /// Certificates by name.
     pub certificates: Arc<Certificates>,
     /// What is told to every thread at once.
     pub shared: Arc<Shared>,
-    limit_address: Option<Arc<Table>>,
-    limit_user: Option<Arc<Table>>,
-    limit_handshakes: Option<Arc<Table>>,
+    /// Token buckets.
+    pub buckets: Buckets,
+    /// Breakers of the shard threads.
+    pub board: Arc<Board>,
+}
+
+/// The buckets of all net threads, one table a limit.
+#[derive(Clone)]
+pub struct Buckets {
+    /// Per client address.
+    pub address: Arc<Table>,
+    /// Per user.
+    pub user: Arc<Table>,
+    /// TLS handshakes, per peer address.
+    pub handshakes: Arc<Table>,
+}
+
+impl Buckets {
+    fn new(limits: &Limits, now_ns: u64) -> Buckets {
+        let table = |limit| Arc::new(Table::new(limit, SETS_DEFAULT, now_ns));
+        Buckets {
+            address: table(limits.address),
+            user: table(limits.user),
+            handshakes: table(limits.handshakes),
+        }
+    }
 }
 
 impl Net {
     /// The shared parts of a configuration.
-    pub fn new(config: Arc<Config>, keys: Arc<SharedKeys>, certificates: Arc<Certificates>) -> Net {
-        let now_ns = clock::now_ns();
-        let table = |limit| Table::new(limit, SETS_DEFAULT, now_ns).map(Arc::new);
+    pub fn new(
+        live: Arc<Live>,
+        keys: Arc<SharedKeys>,
+        certificates: Arc<Certificates>,
+        layout: &Layout,
+    ) -> Net {
         let shared = Arc::new(Shared {
             drain: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
-            connections_max: config.server.connections_max,
-            drain_ns: config.timeouts.drain.as_nanos() as u64,
         });
         Net {
-            limit_address: table(config.limits.address),
-            limit_user: table(config.limits.user),
-            limit_handshakes: table(config.limits.handshakes),
-            config,
+            buckets: Buckets::new(&live.current().limits, clock::now_ns()),
+            board: Arc::new(Board::new(layout.nets, layout.shards)),
+            live,
             keys,
             certificates,
             shared,
@@ -79,24 +105,25 @@ impl Net {
         stats: Arc<NetStats>,
         shell: Shell,
     ) -> io::Result<JoinHandle<io::Result<()>>> {
-        let edge_parts = self.edge_parts();
+        let edge_parts = self.edge_parts(index);
         let certificates = Arc::clone(&self.certificates);
-        let config = Arc::clone(&self.config);
+        let live = Arc::clone(&self.live);
         let shared = Arc::clone(&self.shared);
-        let handshake_limit = self.limit_handshakes.clone();
+        let handshake_limit = Arc::clone(&self.buckets.handshakes);
         std::thread::Builder::new()
             .name(format!("net-{index}"))
             .spawn(move || {
                 if let Some(core) = core {
                     pin(core);
                 }
+                let config = live.current();
                 // Made here: a worker is of one thread.
                 let edge = edge_parts.edge(&config, port, stats);
                 let parts = WorkerParts {
                     edge,
-                    config: conn_config(&config, &certificates),
+                    live,
+                    conn_config: Box::new(move |config| conn_config(config, &certificates)),
                     handshake_limit,
-                    handshakes_max: u32::try_from(config.overload.handshakes_per_turn).unwrap_or(u32::MAX),
                     shared,
                     seat,
                     proxy_protocol: config.server.proxy_protocol,
@@ -109,11 +136,12 @@ impl Net {
             })
     }
 
-    fn edge_parts(&self) -> EdgeParts {
+    fn edge_parts(&self, net: usize) -> EdgeParts {
         EdgeParts {
             keys: Arc::clone(&self.keys),
-            limit_address: self.limit_address.clone(),
-            limit_user: self.limit_user.clone(),
+            buckets: self.buckets.clone(),
+            board: Arc::clone(&self.board),
+            net,
         }
     }
 }
@@ -121,8 +149,9 @@ impl Net {
 /// The shared parts an edge is made of; may cross to its thread.
 struct EdgeParts {
     keys: Arc<SharedKeys>,
-    limit_address: Option<Arc<Table>>,
-    limit_user: Option<Arc<Table>>,
+    buckets: Buckets,
+    board: Arc<Board>,
+    net: usize,
 }
 
 impl EdgeParts {
@@ -131,11 +160,13 @@ impl EdgeParts {
         let breakers = port.stats().iter().map(|_| Progress::new(stall_ns)).collect();
         Edge {
             breakers,
+            board: self.board,
+            net: self.net,
             inflight: Inflight::new(config.overload.inflight_per_thread * port.stats().len()),
             auth: Authenticator::new(self.keys, config.auth.cache_tokens),
-            limit_address: self.limit_address,
-            limit_user: self.limit_user,
-            proxies: Arc::new(config.server.trusted_proxies.clone()),
+            limit_address: self.buckets.address,
+            limit_user: self.buckets.user,
+            proxies: config.server.trusted_proxies.clone(),
             stock: StockView::default(),
             draft: Default::default(),
             stats,

@@ -1,16 +1,19 @@
 //! What the admin thread may see and do: figures of every thread, readiness, drain.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tidegate_host::ThreadStats;
 use tidegate_link::stats::{Histogram, Snapshot as LinkSnapshot};
 
 use crate::admin::metrics::{HistogramSnapshot, HttpCount, MetricsSource, NetThread, ShardThread, Snapshot};
+use crate::auth::jwks::FetchStats;
 use crate::auth::keys::SharedKeys;
+use crate::breaker::board::Board;
 use crate::certs::Certificates;
+use crate::reload::Reloader;
+use crate::worker::Shared;
 use crate::worker::stats::NetStats;
-use crate::worker::{Shared, clock};
 
 /// Buckets of durations, nanoseconds: from 50 us, as an order in a calm shop takes a few hundred.
 const DURATION_BOUNDS_NS: [u64; 14] = [
@@ -46,10 +49,14 @@ pub struct Observer {
     pub failed: Arc<AtomicBool>,
     /// Keys of tokens: failed reloads are shown.
     pub keys: Arc<SharedKeys>,
+    /// Fetches of token keys.
+    pub fetches: Arc<FetchStats>,
     /// Certificates: failed reloads are shown.
     pub certificates: Arc<Certificates>,
-    /// After how long without a commit a shard thread's breaker opens.
-    pub stall_ns: u64,
+    /// Reloads of the configuration are shown.
+    pub reloader: Arc<Reloader>,
+    /// Breakers of the shard threads.
+    pub board: Arc<Board>,
 }
 
 impl MetricsSource for Observer {
@@ -77,7 +84,7 @@ impl MetricsSource for Observer {
         snapshot.stages = vec![
             ("ring_wait", merged(|net| &net.ring_wait, &DURATION_BOUNDS_NS)),
             ("decide", merged(|net| &net.decide, &DURATION_BOUNDS_NS)),
-            ("sync", merged(|net| &net.sync, &DURATION_BOUNDS_NS)),
+            ("commit", merged(|net| &net.commit, &DURATION_BOUNDS_NS)),
             ("reply", merged(|net| &net.reply, &DURATION_BOUNDS_NS)),
         ];
         snapshot.refusals = self.refusals();
@@ -91,6 +98,16 @@ impl MetricsSource for Observer {
             ("certificates", self.certificates.failures()),
             ("keys", self.keys.failures()),
         ];
+        snapshot.breakers = self.board.rows();
+        snapshot.config_reloads = self.reloader.counts();
+        let fetched = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        snapshot.jwks_fetches = vec![
+            ("changed", fetched(&self.fetches.changed)),
+            ("unchanged", fetched(&self.fetches.unchanged)),
+            ("failed", fetched(&self.fetches.failed)),
+        ];
+        snapshot.jwks_forced = fetched(&self.fetches.forced);
+        snapshot.jwks_last_good_s = fetched(&self.fetches.last_good_s);
         snapshot
     }
 
@@ -133,12 +150,12 @@ impl Observer {
     }
 
     fn shard(&self, stats: &ThreadStats) -> ShardThread {
-        let waiting_since = stats.oldest_unsynced_ns.get();
         ShardThread {
             ops: stats.ops.get(),
             commands: stats.requests.get(),
             open_orders: stats.open_orders.get(),
             syncs: stats.batches.get(),
+            sync: buckets(&stats.sync.snapshot(), &DURATION_BOUNDS_NS),
             batch_entries: buckets(&stats.batch_ops.snapshot(), &BATCH_BOUNDS),
             batch_bytes: stats.batch_bytes.get(),
             shed: stats.shed.get(),
@@ -147,7 +164,6 @@ impl Observer {
             backlog_bytes: stats.owed_bytes.get(),
             busy_ns: stats.busy_ns.get(),
             disk_wait_ns: stats.disk_wait_ns.get(),
-            breaker_open: waiting_since != 0 && clock::now_ns().saturating_sub(waiting_since) > self.stall_ns,
         }
     }
 }

@@ -5,30 +5,45 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use tidegate_host::{Host, NetPort, Progress};
 
 use crate::admin::{self, Admin};
-use crate::auth::keys::{SharedKeys, Sources};
+use crate::auth::jwks::{self, FetchStats};
+use crate::auth::keys::{self, SharedKeys};
 use crate::certs::Certificates;
-use crate::config::Config;
 use crate::config::checked::own_certificate_files;
+use crate::config::{Config, Sources};
 use crate::first_start::Banner;
+use crate::live::Live;
+use crate::logging::Filter;
 use crate::net::{self, Net, Shell};
 use crate::observe::Observer;
+use crate::reload::{self, Reloader};
 use crate::shards::{self, Layout};
 use crate::worker::seat;
 use crate::worker::stats::NetStats;
 use crate::{catalogue, first_start};
 
+/// How long a start waits for the first answer of `auth.jwks_url`.
+const FIRST_FETCH: Duration = Duration::from_secs(2);
+
 /// Serves until a signal ends it. Returns the process's exit status: 0 after an orderly drain.
 ///
 /// # Errors
 /// One line: what could not be started and what to do about it.
-pub fn run(config: Config) -> Result<i32, String> {
+///
+/// `sources` is where `config` came from, for a reload; `filter` is what changes the log's filter then.
+pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i32, String> {
     let config = Arc::new(config);
+    let signals = Signals::new()?;
+    let live = Arc::new(Live::new(Arc::clone(&config)));
     let fresh = first_start::is_fresh(&config.server.data);
     let made = first_start::prepare(&config)?;
     net::raise_descriptor_limit(config.server.connections_max);
@@ -37,7 +52,10 @@ pub fn run(config: Config) -> Result<i32, String> {
         tracing::warn!("{line}");
     }
     let certificates = Arc::new(Certificates::load(&config.tls)?);
-    let keys = Arc::new(load_keys(&config)?);
+    let keys = Arc::new(SharedKeys::load(keys::Sources::of(&config.auth))?);
+    let fetches = Arc::new(FetchStats::default());
+    let first_fetch = jwks::start(Arc::clone(&keys), Arc::clone(&fetches), jwks::FETCH_TIMEOUT)
+        .map_err(|e| format!("the thread that fetches token keys: {e}"))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let layout = Layout::of(&config, cores);
     let listeners = bind_all(config.server.listen, layout.nets)?;
@@ -50,10 +68,23 @@ pub fn run(config: Config) -> Result<i32, String> {
     drop(control);
 
     let address = net::local_address(&listeners[0]).map_err(|e| e.to_string())?;
-    let net = Net::new(Arc::clone(&config), Arc::clone(&keys), Arc::clone(&certificates));
+    let net = Net::new(
+        Arc::clone(&live),
+        Arc::clone(&keys),
+        Arc::clone(&certificates),
+        &layout,
+    );
     let net_stats: Vec<Arc<NetStats>> = listeners.iter().map(|_| Arc::default()).collect();
     let serving = Arc::new(AtomicBool::new(false));
     let failed = Arc::new(AtomicBool::new(false));
+    let reloader = Arc::new(Reloader::new(reload::Parts {
+        sources,
+        live: Arc::clone(&live),
+        buckets: net.buckets.clone(),
+        keys: Arc::clone(&keys),
+        knobs: host.knobs(),
+        filter,
+    }));
     let observer = Arc::new(Observer {
         nets: net_stats.clone(),
         shards: host.stats(),
@@ -61,16 +92,20 @@ pub fn run(config: Config) -> Result<i32, String> {
         serving: Arc::clone(&serving),
         failed: Arc::clone(&failed),
         keys: Arc::clone(&keys),
+        fetches,
         certificates: Arc::clone(&certificates),
-        stall_ns: config.overload.stall.as_nanos() as u64,
+        reloader: Arc::clone(&reloader),
+        board: Arc::clone(&net.board),
     });
     let admin = admin::start(
         config.server.admin,
         Admin {
             source: observer,
-            effective: config.effective.clone(),
+            live,
+            reloader: Some(Arc::clone(&reloader)),
+            board: Arc::clone(&net.board),
             certificates: Some(certificates),
-            keys: Some(keys),
+            keys: Some(Arc::clone(&keys)),
             reload: config.tls.reload,
         },
     )
@@ -80,6 +115,7 @@ pub fn run(config: Config) -> Result<i32, String> {
             config.server.admin
         )
     })?;
+    await_keys(&keys, &first_fetch);
     let threads = spawn_nets(&net, &layout, ports, listeners, net_stats, shell)?;
     serving.store(true, Ordering::Release);
     let banner = first_start::banner(&Banner {
@@ -97,19 +133,20 @@ pub fn run(config: Config) -> Result<i32, String> {
     print!("{banner}");
     let _ = io::stdout().flush();
     tracing::info!(%address, nets = layout.nets, shards = layout.shards, shell = ?shell, "serving");
-    wait(&net, &host, &failed, &threads);
+    wait(signals, &net, &host, &failed, &threads, &reloader);
     end(threads, host, &net)
 }
 
-fn load_keys(config: &Config) -> Result<SharedKeys, String> {
-    let auth = &config.auth;
-    SharedKeys::load(Sources {
-        keys: auth.keys.clone(),
-        jwks_file: auth.jwks_file.clone(),
-        issuer: auth.issuer.clone(),
-        audience: auth.audience.clone(),
-        leeway: auth.leeway,
-    })
+/// Gives the identity provider a moment, so that the first tokens are not refused for want of a key. It is no condition of the
+/// start: what is certain here is that orders can be taken under the keys there are.
+fn await_keys(keys: &SharedKeys, first_fetch: &Receiver<()>) {
+    let Some(remote) = keys.remote() else { return };
+    if first_fetch.recv_timeout(FIRST_FETCH).is_err() {
+        tracing::warn!(
+            url = remote.url,
+            "auth.jwks_url has not answered yet; serving without its keys, and trying on"
+        );
+    }
 }
 
 /// One socket a net thread. The first finds the port, if 0 was asked for.
@@ -156,7 +193,7 @@ fn spawn_nets(
     shell: Shell,
 ) -> Result<Vec<JoinHandle<io::Result<()>>>, String> {
     let bells = ports.iter().map(NetPort::bell).collect();
-    let seats = seat::seats(bells, net.config.server.hand_over);
+    let seats = seat::seats(bells, net.live.current().server.hand_over);
     let each = ports.into_iter().zip(seats).zip(listeners).zip(stats).enumerate();
     each.map(|(index, ((end, listener), stats))| {
         let core = layout.net_cores.get(index).copied();
@@ -166,12 +203,38 @@ fn spawn_nets(
     .collect()
 }
 
+/// The runtime of the waiting thread, and SIGHUP, which is listened for from the first moment: by default it would end a process that
+/// is still recovering its log. What comes then is done when the gateway serves.
+struct Signals {
+    runtime: Runtime,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, String> {
+        let failed = |error: io::Error| format!("signals: {error}");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let guard = runtime.enter();
+        let hangup = signal(SignalKind::hangup()).map_err(failed)?;
+        drop(guard);
+        Ok(Signals { runtime, hangup })
+    }
+}
+
 /// Until SIGTERM, SIGINT, a drain by the admin address, a failed log, or a net thread that ended.
-fn wait(net: &Net, host: &Host, failed: &AtomicBool, threads: &[JoinHandle<io::Result<()>>]) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else { return };
+fn wait(
+    signals: Signals,
+    net: &Net,
+    host: &Host,
+    failed: &AtomicBool,
+    threads: &[JoinHandle<io::Result<()>>],
+    reloader: &Reloader,
+) {
+    let Signals { runtime, mut hangup } = signals;
     runtime.block_on(async {
-        use tokio::signal::unix::{SignalKind, signal};
         let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
         else {
             return;
@@ -180,6 +243,10 @@ fn wait(net: &Net, host: &Host, failed: &AtomicBool, threads: &[JoinHandle<io::R
             tokio::select! {
                 _ = term.recv() => break,
                 _ = int.recv() => break,
+                // This thread does nothing else: it may read files.
+                _ = hangup.recv() => {
+                    reloader.reload("SIGHUP");
+                }
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
             }
             // A net thread that ended by itself took its connections along: better to start again than to serve half.

@@ -14,11 +14,14 @@ use tidegate_conn::{Answer, Conn, ConnConfig, ConnState, Event, Nanos, ProxyRead
 use tidegate_host::{Answer as ShardAnswer, Event as ShardEvent, StageTimes};
 
 use crate::codes::Code;
+use crate::config::Config;
 use crate::gcra;
+use crate::live::Live;
 
 pub mod answer;
 pub mod clock;
 mod entrance;
+mod follow;
 pub mod http_date;
 pub mod inflight;
 pub mod jitter;
@@ -44,11 +47,10 @@ pub struct Shared {
     pub drain: AtomicBool,
     /// Connections over all net threads.
     pub connections: AtomicUsize,
-    /// Their bound.
-    pub connections_max: usize,
-    /// How long a drain may take, nanoseconds.
-    pub drain_ns: u64,
 }
+
+/// What connections are told, made from a configuration.
+pub type MakeConnConfig = Box<dyn Fn(&Config) -> ConnConfig>;
 
 struct Slot {
     conn: Conn,
@@ -81,13 +83,21 @@ pub struct Worker {
     free: Vec<u32>,
     dirty: VecDeque<u32>,
     edge: Edge,
+    live: Arc<Live>,
+    /// The number of the configuration that was taken over last.
+    generation: u64,
+    make_conn_config: MakeConnConfig,
+    /// For new connections; those there are keep theirs.
     config: Rc<ConnConfig>,
-    handshake_limit: Option<Arc<gcra::Table>>,
+    handshake_limit: Arc<gcra::Table>,
     shared: Arc<Shared>,
     seat: Seat,
     proxy_protocol: bool,
     handshakes_this_turn: u32,
     handshakes_max: u32,
+    connections_max: usize,
+    /// How long a drain may take, nanoseconds.
+    drain_ns: u64,
     open: usize,
     drain_until_ns: Option<u64>,
 }
@@ -96,12 +106,12 @@ pub struct Worker {
 pub struct WorkerParts {
     /// The layers and the way to the shards.
     pub edge: Edge,
-    /// Settings of each connection.
-    pub config: ConnConfig,
+    /// The configuration in force.
+    pub live: Arc<Live>,
+    /// Makes the settings of new connections.
+    pub conn_config: MakeConnConfig,
     /// TLS handshakes per peer address.
-    pub handshake_limit: Option<Arc<gcra::Table>>,
-    /// TLS handshakes that one turn may carry on.
-    pub handshakes_max: u32,
+    pub handshake_limit: Arc<gcra::Table>,
     /// What is told to every thread at once.
     pub shared: Arc<Shared>,
     /// The other net threads, as seen from this one.
@@ -113,33 +123,40 @@ pub struct WorkerParts {
 impl Worker {
     /// A worker without connections.
     pub fn new(parts: WorkerParts) -> Worker {
-        Worker {
+        // The number first: what is put in force in between is taken over again.
+        let generation = parts.live.generation();
+        let config = parts.live.current();
+        let mut worker = Worker {
             slots: Vec::new(),
             generations: Vec::new(),
             free: Vec::new(),
             dirty: VecDeque::new(),
             edge: parts.edge,
-            config: Rc::new(parts.config),
+            config: Rc::new((parts.conn_config)(&config)),
+            live: parts.live,
+            generation,
+            make_conn_config: parts.conn_config,
             handshake_limit: parts.handshake_limit,
             shared: parts.shared,
             seat: parts.seat,
             proxy_protocol: parts.proxy_protocol,
             handshakes_this_turn: 0,
-            handshakes_max: parts.handshakes_max,
+            handshakes_max: 0,
+            connections_max: 0,
+            drain_ns: 0,
             open: 0,
             drain_until_ns: None,
-        }
+        };
+        worker.take_figures(&config);
+        worker
     }
 
     /// A turn of the loop begins.
     pub fn begin_turn(&mut self, now_ns: u64) {
+        self.follow_config();
         self.handshakes_this_turn = 0;
         self.edge.stats.turns.add(1);
-        let edge = &mut self.edge;
-        for (breaker, stats) in edge.breakers.iter_mut().zip(edge.port.stats()) {
-            let waiting = Some(stats.oldest_unsynced_ns.get()).filter(|since| *since != 0);
-            breaker.observe(now_ns, stats.batches.get(), waiting);
-        }
+        stack::breaker::observe(&mut self.edge, now_ns);
     }
 
     /// Whether bytes may be given to a connection now. A TLS handshake in progress takes one of this turn's budget: one
@@ -259,10 +276,10 @@ impl Worker {
         if let Some(code) = refused {
             edge.stats.refused(code);
         }
-        let stages = [times.queued_ns, times.decided_ns, times.synced_ns].map(u64::from);
+        let stages = [times.queued_ns, times.decided_ns, times.committed_ns].map(u64::from);
         edge.stats.ring_wait.record(stages[0]);
         edge.stats.decide.record(stages[1]);
-        edge.stats.sync.record(stages[2]);
+        edge.stats.commit.record(stages[2]);
         let whole = now_ns.saturating_sub(waiting.first_byte_ns);
         edge.stats.reply.record(whole.saturating_sub(stages.iter().sum()));
         self.answer(waiting, now_ns);
@@ -298,14 +315,15 @@ impl Worker {
 
     /// Ten times a second: deadlines and the drain.
     pub fn tick(&mut self, now_ns: u64) {
+        self.follow_config();
         self.expire(now_ns);
         let draining = self.shared.drain.load(Ordering::Relaxed) || !self.edge.port.is_serving();
         if draining && self.drain_until_ns.is_none() {
-            self.drain_until_ns = Some(now_ns + self.shared.drain_ns);
+            self.drain_until_ns = Some(now_ns + self.drain_ns);
             self.edge.draining = true;
         }
         let overdue = self.drain_until_ns.is_some_and(|until| now_ns >= until);
-        let crowded = self.shared.connections.load(Ordering::Relaxed) * 10 >= self.shared.connections_max * 9;
+        let crowded = self.shared.connections.load(Ordering::Relaxed) * 10 >= self.connections_max * 9;
         for slot in 0..self.slots.len() {
             let Some(entry) = self.slots[slot].as_mut() else {
                 continue;
@@ -347,6 +365,7 @@ impl Worker {
         stats.tokens_verified.set(auth.verified);
         stats.inflight.set(self.edge.inflight.len() as u64);
         stats.cpu_ns.set(clock::thread_cpu_ns());
+        stack::breaker::publish(&self.edge);
     }
 
     /// The next connection that wants attention.

@@ -106,9 +106,10 @@ fn the_gateway_that_counts() {
         set: SETTINGS.map(str::to_owned).to_vec(),
         ..RunArgs::default()
     };
-    let config = args.load().expect("a configuration");
+    let sources = args.sources();
+    let config = sources.load().expect("a configuration");
     std::thread::spawn(|| {
-        if let Err(problem) = serve::run(config) {
+        if let Err(problem) = serve::run(config, sources, None) {
             eprintln!("{problem}");
         }
         std::process::exit(1);

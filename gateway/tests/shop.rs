@@ -274,8 +274,12 @@ fn one_user_gets_the_limit_over_all_net_threads() {
                     (answer.status, answer.member("code")),
                     (429, "rate_limited".to_owned())
                 );
-                assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
-                assert!(answer.header("ratelimit-policy").is_some());
+                let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+                assert_eq!(answer.header("ratelimit-policy"), Some("\"user\";q=20;w=2000"));
+                let state = answer.header("ratelimit").unwrap();
+                let left = state.strip_prefix("\"user\";r=0;t=").expect(state);
+                let left: u64 = left.parse().unwrap();
+                assert!((1..=100).contains(&left) && wait >= left && wait <= left + left / 4 + 2);
             }
         }
     }
@@ -331,18 +335,7 @@ fn sigterm_drains_and_a_second_instance_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut gateway = Gateway::start(folder.path(), &OFF);
     assert_eq!(gateway.admin("/readyz").0, 200);
-    let second = Command::new(TIDEGATE)
-        .args([
-            "run",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-            "--data",
-        ])
-        .arg(folder.path())
-        .output()
-        .unwrap();
+    let second = common::run(folder.path()).output().unwrap();
     assert!(!second.status.success());
     let words = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(

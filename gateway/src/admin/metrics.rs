@@ -3,6 +3,8 @@
 
 mod encode;
 
+use crate::breaker::board::Row;
+
 pub(super) use encode::{registry, scrape};
 
 /// What the gateway lets the admin thread see and do.
@@ -27,7 +29,8 @@ pub struct Snapshot {
     pub http: Vec<HttpCount>,
     /// Time of a request in the gateway, first byte of the head to last byte of the answer handed over, by route.
     pub request: Vec<(&'static str, HistogramSnapshot)>,
-    /// Time in a stage: `ring_wait`, `decide`, `sync`, `reply`.
+    /// Time of a command in a stage: `ring_wait` (first byte to its turn at the shard), `decide`, `commit` (decided to durable: the window and
+    /// the disk), `reply`.
     pub stages: Vec<(&'static str, HistogramSnapshot)>,
     /// Refusals by reason: limits, authentication, framing, overload, breakers.
     pub refusals: Vec<(&'static str, u64)>,
@@ -37,10 +40,20 @@ pub struct Snapshot {
     pub nets: Vec<NetThread>,
     /// Per shard thread.
     pub shards: Vec<ShardThread>,
+    /// Breakers of the shard threads.
+    pub breakers: Vec<Row>,
     /// TLS handshakes finished: full and resumed.
     pub handshakes_full: u64,
     /// Handshakes that resumed a session.
     pub handshakes_resumed: u64,
+    /// Reloads of the configuration, by result.
+    pub config_reloads: Vec<(&'static str, u64)>,
+    /// Fetches of `auth.jwks_url`, by result.
+    pub jwks_fetches: Vec<(&'static str, u64)>,
+    /// Those of them that a token with an unknown key asked for.
+    pub jwks_forced: u64,
+    /// When the last of them succeeded, seconds since 1970; 0: never.
+    pub jwks_last_good_s: u64,
     /// File reloads that failed: `certificates`, `keys`.
     pub reload_failures: Vec<(&'static str, u64)>,
 }
@@ -84,6 +97,8 @@ pub struct ShardThread {
     pub open_orders: u64,
     /// Syncs (commits) done.
     pub syncs: u64,
+    /// Time of one of them at the disk alone: write and sync of a batch.
+    pub sync: HistogramSnapshot,
     /// Entries a commit.
     pub batch_entries: HistogramSnapshot,
     /// Bytes of all commits, padding included.
@@ -100,8 +115,6 @@ pub struct ShardThread {
     pub busy_ns: u64,
     /// Nanoseconds it waited for the disk.
     pub disk_wait_ns: u64,
-    /// Whether its breaker is open, as the net threads see it.
-    pub breaker_open: bool,
 }
 
 /// A histogram's buckets: `counts[i]` values were at most `bounds[i]` (and above the bound before); one count more for those above

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use prometheus_client::registry::Registry;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::profile::{Form, ProfileError, SECONDS_MAX};
 use super::{Admin, metrics, profile};
+use crate::breaker::Force;
+use crate::reload::Ending;
 
 struct Shared {
     admin: Admin,
@@ -59,6 +61,9 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_text))
         .route("/config", get(config))
+        .route("/reload", get(last_reload).post(reload))
+        .route("/breakers", get(breakers))
+        .route("/breakers/{name}", post(set_breaker))
         .route("/drain", post(drain))
         .route("/debug/pprof/profile", get(profile_protobuf))
         .route("/debug/pprof/flamegraph", get(profile_flamegraph))
@@ -87,8 +92,70 @@ async fn metrics_text(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn config(State(shared): State<Arc<Shared>>) -> Response {
-    let text = serde_json::to_string_pretty(&shared.admin.effective).unwrap_or_default() + "\n";
-    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+    json(StatusCode::OK, &shared.admin.live.current().effective)
+}
+
+/// What came of the last reload: `null` before the first.
+async fn last_reload(State(shared): State<Arc<Shared>>) -> Response {
+    let last = shared
+        .admin
+        .reloader
+        .as_ref()
+        .and_then(|reloader| reloader.last());
+    json(StatusCode::OK, &last)
+}
+
+/// Reads the configuration again, as SIGHUP does. 422 when it has a mistake, which then changed nothing.
+async fn reload(State(shared): State<Arc<Shared>>) -> Response {
+    let Some(reloader) = shared.admin.reloader.clone() else {
+        return (StatusCode::NOT_FOUND, "nothing to reload\n").into_response();
+    };
+    match tokio::task::spawn_blocking(move || reloader.reload("the admin address")).await {
+        Ok(outcome) if outcome.result == Ending::Failed => json(StatusCode::UNPROCESSABLE_ENTITY, &outcome),
+        Ok(outcome) => json(StatusCode::OK, &outcome),
+        Err(error) => failure(&error.to_string()),
+    }
+}
+
+async fn breakers(State(shared): State<Arc<Shared>>) -> Response {
+    json(StatusCode::OK, &shared.admin.board.rows())
+}
+
+#[derive(Deserialize)]
+struct BreakerQuery {
+    #[serde(default)]
+    state: String,
+}
+
+/// Holds a breaker open or closed, or lets it decide again.
+async fn set_breaker(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    Query(query): Query<BreakerQuery>,
+) -> Response {
+    let Some(force) = Force::of(&query.state) else {
+        return (
+            StatusCode::BAD_REQUEST,
+            "state is open (refuse everything), closed (admit everything) or auto\n",
+        )
+            .into_response();
+    };
+    match shared.admin.board.force(&name, force) {
+        Ok(row) => {
+            tracing::warn!(
+                breaker = name,
+                state = force.word(),
+                "set by hand on the admin address"
+            );
+            json(StatusCode::OK, &row)
+        }
+        Err(error) => (StatusCode::NOT_FOUND, error + "\n").into_response(),
+    }
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default() + "\n";
+    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 async fn drain(State(shared): State<Arc<Shared>>) -> Response {
@@ -141,7 +208,7 @@ fn failure(error: &str) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
 }
 
-/// Looks at certificates and keys for changes, for as long as the process lives.
+/// Looks at certificates, keys and the configuration for changes, for as long as the process lives.
 async fn watch(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(shared.admin.reload.max(Duration::from_millis(100)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -154,6 +221,9 @@ async fn watch(shared: Arc<Shared>) {
             }
             if let Some(keys) = &shared.admin.keys {
                 report("token keys", keys.reload_if_changed());
+            }
+            if let Some(reloader) = &shared.admin.reloader {
+                reloader.reload_if_changed();
             }
         });
         if let Err(error) = looked.await {

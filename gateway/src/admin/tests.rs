@@ -25,11 +25,15 @@ impl MetricsSource for Fake {
                 count: 7,
             }],
             request: vec![("POST /v1/orders", histogram.clone())],
-            stages: ["ring_wait", "decide", "sync", "reply"]
+            stages: ["ring_wait", "decide", "commit", "reply"]
                 .map(|stage| (stage, histogram.clone()))
                 .to_vec(),
             refusals: vec![("rate_limited", 3)],
             tokens: vec![("remembered", 5)],
+            jwks_fetches: vec![("failed", 2)],
+            jwks_forced: 1,
+            config_reloads: vec![("applied", 3)],
+            breakers: Board::new(1, 1).rows(),
             nets: vec![NetThread {
                 connections: 4,
                 busy_ns: 2_500_000_000,
@@ -37,7 +41,8 @@ impl MetricsSource for Fake {
             }],
             shards: vec![ShardThread {
                 ops: 9,
-                batch_entries: histogram,
+                batch_entries: histogram.clone(),
+                sync: histogram,
                 ..ShardThread::default()
             }],
             ..Snapshot::default()
@@ -60,7 +65,11 @@ impl MetricsSource for Fake {
 fn running() -> Running {
     let admin = Admin {
         source: Arc::new(Fake::default()),
-        effective: serde_json::json!({ "server": { "listen": "127.0.0.1:8443" } }),
+        live: Arc::new(Live::new(Arc::new(
+            crate::config::Sources::default().load().unwrap(),
+        ))),
+        reloader: None,
+        board: Arc::new(Board::new(1, 2)),
         certificates: None,
         keys: None,
         reload: Duration::from_secs(1),
@@ -112,11 +121,20 @@ fn every_figure_is_a_line_of_metrics() {
         "tidegate_ready 1",
         "tidegate_http_answers_total{method=\"POST\",route=\"/v1/orders\",status=\"201\"} 7",
         "tidegate_http_request_seconds_sum{route=\"POST /v1/orders\"} 5.0",
-        "tidegate_stage_seconds_bucket{le=\"0.000001\",stage=\"sync\"} 1",
+        "tidegate_stage_seconds_bucket{le=\"0.000001\",stage=\"commit\"} 1",
+        "tidegate_log_sync_seconds_count{thread=\"0\"} 6",
+        "tidegate_jwks_fetches_total{result=\"failed\"} 2",
+        "tidegate_jwks_forced_fetches_total 1",
+        "tidegate_config_reloads_total{result=\"applied\"} 3",
+        "tidegate_jwks_last_success_timestamp_seconds 0",
         "tidegate_stage_seconds_bucket{le=\"+Inf\",stage=\"ring_wait\"} 6",
         "tidegate_refusals_total{reason=\"rate_limited\"} 3",
         "tidegate_tokens_total{result=\"remembered\"} 5",
         "tidegate_connections{thread=\"0\"} 4",
+        "tidegate_breaker_open{breaker=\"shard-0\"} 0",
+        "tidegate_breaker_forced{breaker=\"shard-0\"} 0",
+        "tidegate_breaker_transitions_total{breaker=\"shard-0\"} 0",
+        "tidegate_breaker_refusals_total{breaker=\"shard-0\"} 0",
         "tidegate_net_busy_seconds_total{thread=\"0\"} 2.5",
         "tidegate_shard_ops_total{thread=\"0\"} 9",
         "tidegate_log_batch_entries_count{thread=\"0\"} 6",
@@ -124,6 +142,34 @@ fn every_figure_is_a_line_of_metrics() {
     ] {
         assert!(body.lines().any(|found| found == line), "{line}\n{body}");
     }
+}
+
+#[test]
+fn breakers_are_shown_and_set_by_name() {
+    let address = running().address;
+    let rows = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
+    let shown = rows(text(address, "GET /breakers").1);
+    assert_eq!(shown[1]["name"], "shard-1");
+    assert_eq!(
+        (&shown[1]["state"], &shown[1]["forced"]),
+        (&"closed".into(), &"auto".into())
+    );
+    let (status, body) = text(address, "POST /breakers/shard-1?state=open");
+    assert_eq!(status, 200, "{body}");
+    let shown = rows(text(address, "GET /breakers").1);
+    assert_eq!(
+        (&shown[1]["state"], &shown[1]["forced"]),
+        (&"open".into(), &"open".into())
+    );
+    assert_eq!(shown[0]["forced"], "auto");
+    assert_eq!(text(address, "POST /breakers/shard-1?state=auto").0, 200);
+    assert_eq!(rows(text(address, "GET /breakers").1)[1]["forced"], "auto");
+    for bad in ["/breakers/shard-1", "/breakers/shard-1?state=ajar"] {
+        assert_eq!(text(address, &format!("POST {bad}")).0, 400, "{bad}");
+    }
+    let (status, body) = text(address, "POST /breakers/shard-7?state=open");
+    assert_eq!(status, 404);
+    assert!(body.contains("shard-0, shard-1"), "{body}");
 }
 
 /// Something for the sampler to see.

@@ -1,14 +1,16 @@
-//! The keys tokens are verified with: from configuration and from a JWKS file (RFC 7517). A key has one algorithm, decided by
-//! us and never by the token (RFC 8725, section 3.1).
+//! The keys tokens are verified with: from configuration and from a JWKS (RFC 7517), a file's or a URL's. A key has one algorithm,
+//! decided by us and never by the token (RFC 8725, section 3.1).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{DecodingKey, Validation};
+
+pub mod jwks;
+mod shared;
+
+pub use shared::{SharedKeys, Sources};
 
 /// `kid` of the data directory's own key.
 pub const LOCAL_KID: &str = "local";
@@ -18,8 +20,6 @@ pub const LOCAL_ISSUER: &str = "tidegate-local";
 pub const LOCAL_AUDIENCE: &str = "tidegate";
 /// Keys of one set, at most: a JWKS is fetched data, and each key costs memory.
 const KEYS_MAX: usize = 256;
-/// Bytes of a JWKS file, at most.
-const JWKS_BYTES_MAX: u64 = 1 << 20;
 /// RFC 7518, section 3.2: a key as long as the hash, at least.
 const SECRET_BYTES_MIN: usize = 32;
 
@@ -109,6 +109,7 @@ pub struct KeySet {
     generation: u64,
     keys: Vec<Key>,
     pub(super) leeway_s: u64,
+    remote: bool,
 }
 
 impl KeySet {
@@ -127,6 +128,11 @@ impl KeySet {
         self.keys.is_empty()
     }
 
+    /// Whether a URL is asked for keys, so that one that is unknown now may be known soon.
+    pub fn is_fetched(&self) -> bool {
+        self.remote
+    }
+
     /// The key for a token that names `kid`, or names none. A token without one is taken by a key without one, or by the only key there is.
     pub(super) fn find(&self, kid: Option<&str>) -> Option<&Key> {
         match (self.keys.iter().find(|key| key.kid.as_deref() == kid), kid) {
@@ -134,191 +140,6 @@ impl KeySet {
             (found, _) => found,
         }
     }
-}
-
-/// What all threads share: the present set, replaced whole.
-pub struct SharedKeys {
-    sources: Sources,
-    generation: AtomicU64,
-    current: RwLock<Arc<KeySet>>,
-    /// Modification times of the files at the last load, and whether it failed.
-    seen: Mutex<Vec<Option<SystemTime>>>,
-    failures: AtomicU64,
-}
-
-/// Where the set comes from.
-#[derive(Debug, Clone)]
-pub struct Sources {
-    /// Configured keys.
-    pub keys: Vec<KeySource>,
-    /// A JWKS file.
-    pub jwks_file: Option<PathBuf>,
-    /// `iss` of tokens under its keys.
-    pub issuer: String,
-    /// `aud` of tokens under its keys.
-    pub audience: String,
-    /// What `exp` and `nbf` forgive.
-    pub leeway: Duration,
-}
-
-impl SharedKeys {
-    /// Reads every source.
-    ///
-    /// # Errors
-    /// A sentence about the first file that is missing or is not what it should be.
-    pub fn load(sources: Sources) -> Result<SharedKeys, String> {
-        let seen = sources.modified();
-        let set = sources.read(1)?;
-        Ok(SharedKeys {
-            sources,
-            generation: AtomicU64::new(1),
-            current: RwLock::new(Arc::new(set)),
-            seen: Mutex::new(seen),
-            failures: AtomicU64::new(0),
-        })
-    }
-
-    /// The present set. Takes a lock: call it when [`SharedKeys::generation`] changed.
-    pub fn current(&self) -> Arc<KeySet> {
-        Arc::clone(
-            &self
-                .current
-                .read()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        )
-    }
-
-    /// The number of the present set.
-    pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
-    /// Reloads that failed; the old keys stayed.
-    pub fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
-    }
-
-    /// Reads the sources again if any file's modification time changed since the last look. Call it from a thread that may block. `Ok(true)`: there is a new set.
-    ///
-    /// # Errors
-    /// What is wrong with the new files; the old set stays in use, and the same files are not complained about twice.
-    pub fn reload_if_changed(&self) -> Result<bool, String> {
-        let mut seen = self
-            .seen
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let modified = self.sources.modified();
-        if *seen == modified {
-            return Ok(false);
-        }
-        *seen = modified;
-        let next = self.generation() + 1;
-        let set = self.sources.read(next).inspect_err(|_| {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-        })?;
-        *self
-            .current
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(set);
-        self.generation.store(next, Ordering::Release);
-        Ok(true)
-    }
-}
-
-impl Sources {
-    fn modified(&self) -> Vec<Option<SystemTime>> {
-        let files = self.keys.iter().filter_map(|key| match &key.material {
-            KeyMaterial::File(path) | KeyMaterial::PrivateFile(path) => Some(path),
-            KeyMaterial::Secret(_) => None,
-        });
-        files
-            .chain(&self.jwks_file)
-            .map(|path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok())
-            .collect()
-    }
-
-    fn read(&self, generation: u64) -> Result<KeySet, String> {
-        let mut keys = Vec::new();
-        for source in &self.keys {
-            keys.push(read_key(source)?);
-        }
-        if let Some(path) = &self.jwks_file {
-            for key in self.read_jwks(path)? {
-                if keys.iter().any(|other| other.kid == key.kid) {
-                    let kid = key.kid.as_deref().unwrap_or("(none)");
-                    return Err(format!("{}: a second key has the kid `{kid}`", path.display()));
-                }
-                keys.push(key);
-            }
-        }
-        if keys.len() > KEYS_MAX {
-            return Err(format!("{} keys; at most {KEYS_MAX} are taken", keys.len()));
-        }
-        Ok(KeySet {
-            generation,
-            keys,
-            leeway_s: self.leeway.as_secs(),
-        })
-    }
-
-    /// The signing keys of a JWKS file. Keys of other kinds are passed over (RFC 7517, section 5); symmetric ones
-    /// are refused: a secret in a file meant for publication is no secret.
-    fn read_jwks(&self, path: &Path) -> Result<Vec<Key>, String> {
-        let name = path.display();
-        let size = std::fs::metadata(path)
-            .map_err(|error| format!("{name}: {error}"))?
-            .len();
-        if size > JWKS_BYTES_MAX {
-            return Err(format!(
-                "{name}: {size} bytes; at most {JWKS_BYTES_MAX} are taken"
-            ));
-        }
-        let text = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
-        let set: JwkSet =
-            serde_json::from_slice(&text).map_err(|error| format!("{name}: not a JWKS: {error}"))?;
-        let mut keys = Vec::new();
-        for jwk in &set.keys {
-            let kid = jwk.common.key_id.clone();
-            let Some(algorithm) = jwk_algorithm(jwk)? else {
-                continue;
-            };
-            let decoding = DecodingKey::from_jwk(jwk)
-                .map_err(|error| format!("{name}: key `{}`: {error}", kid.as_deref().unwrap_or("(none)")))?;
-            keys.push(Key {
-                kid,
-                decoding,
-                validation: validation(algorithm, &self.issuer, &self.audience),
-            });
-        }
-        if keys.is_empty() {
-            return Err(format!("{name}: no EdDSA, ES256 or RS256 key in it"));
-        }
-        Ok(keys)
-    }
-}
-
-/// The algorithm that a JWK's type and curve decide, if it is a signing key of a kind we take.
-fn jwk_algorithm(jwk: &Jwk) -> Result<Option<Algorithm>, String> {
-    if matches!(&jwk.common.public_key_use, Some(other) if *other != PublicKeyUse::Signature) {
-        return Ok(None);
-    }
-    let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => Algorithm::EdDsa,
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Algorithm::Es256,
-        AlgorithmParameters::RSA(_) => Algorithm::Rs256,
-        AlgorithmParameters::OctetKey(_) => {
-            return Err("a JWKS must not hold a symmetric key: configure HS256 with a secret".into());
-        }
-        _ => return Ok(None),
-    };
-    let stated = jwk.common.key_algorithm;
-    let agreed = match algorithm {
-        Algorithm::EdDsa => stated.is_none_or(|stated| stated == KeyAlgorithm::EdDSA),
-        Algorithm::Es256 => stated.is_none_or(|stated| stated == KeyAlgorithm::ES256),
-        Algorithm::Rs256 => stated.is_none_or(|stated| stated == KeyAlgorithm::RS256),
-        Algorithm::Hs256 => false,
-    };
-    Ok(agreed.then_some(algorithm))
 }
 
 fn read_key(source: &KeySource) -> Result<Key, String> {

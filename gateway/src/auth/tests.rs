@@ -66,6 +66,7 @@ impl World {
         Sources {
             keys: keys.collect(),
             jwks_file: None,
+            remote: None,
             issuer: "https://idp.example".into(),
             audience: "shop".into(),
             leeway: Duration::from_secs(60),
@@ -195,7 +196,7 @@ fn a_key_verifies_its_own_algorithm_only() {
 }
 
 /// Base64url without padding, for tokens no library would write.
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {

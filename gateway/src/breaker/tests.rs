@@ -14,7 +14,7 @@ fn a_log_without_progress_for_a_second_opens_the_breaker_and_its_first_commit_cl
     assert_eq!(breaker.observe(11 * SECOND, 5, Some(10 * SECOND)), State::Open);
     assert_eq!(breaker.observe(20 * SECOND, 5, Some(10 * SECOND)), State::Open);
     assert_eq!(breaker.observe(20 * SECOND, 6, Some(10 * SECOND)), State::Closed);
-    assert_eq!(breaker.opened(), 1);
+    assert_eq!(breaker.transitions(), 2, "it opened and closed");
 }
 
 #[test]
@@ -39,6 +39,28 @@ fn a_log_that_commits_but_never_catches_up_keeps_the_breaker_closed() {
     for n in 0..100 {
         assert_eq!(breaker.observe(n * SECOND / 2, n, Some(0)), State::Closed);
     }
+}
+
+#[test]
+fn an_operator_can_hold_a_shards_breaker_either_way_and_let_it_go() {
+    let mut breaker = Progress::new(SECOND);
+    breaker.observe(0, 5, None);
+    breaker.force(Force::Open);
+    breaker.force(Force::Open);
+    assert_eq!(
+        breaker.observe(1, 6, None),
+        State::Open,
+        "a commit does not close it"
+    );
+    breaker.force(Force::Closed);
+    assert_eq!(
+        breaker.observe(5 * SECOND, 6, Some(2)),
+        State::Closed,
+        "a stall does not open it"
+    );
+    breaker.force(Force::Automatic);
+    assert_eq!(breaker.state(), State::Open, "what was observed meanwhile");
+    assert_eq!(breaker.transitions(), 3);
 }
 
 fn fail(breaker: &mut Breaker, now: u64, times: usize) {

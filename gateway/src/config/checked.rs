@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::address::TrustedProxies;
+use crate::auth::jwks::Remote;
 use crate::auth::keys::KeySource;
 use crate::gcra::Limit;
 
@@ -172,6 +173,8 @@ pub struct Auth {
     pub local_key: Option<PathBuf>,
     /// A JWKS file, with the issuer and audience that its keys sign for.
     pub jwks_file: Option<PathBuf>,
+    /// A JWKS that is fetched, for the same issuer and audience.
+    pub jwks: Option<Remote>,
     /// `iss` of tokens under JWKS keys.
     pub issuer: String,
     /// `aud` of tokens under JWKS keys.

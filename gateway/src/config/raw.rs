@@ -181,6 +181,10 @@ section! {
         leeway_s: u64 = 60,
         keys: Vec<RawKey> = Vec::new(),
         jwks_file: String = String::new(),
+        jwks_url: String = String::new(),
+        jwks_ca: String = String::new(),
+        jwks_refresh_s: u64 = 600,
+        jwks_cooldown_s: u64 = 30,
         cache_tokens: usize = 131_072,
     }
 }

@@ -283,6 +283,10 @@ fn values_that_make_no_sense_are_refused_with_their_key() {
         ("tls.sni=[{ cert = \"a\" }]", "tls.sni[0]"),
         ("auth.local_key=false", "auth"),
         ("auth.audience=", "auth.audience"),
+        ("auth.jwks_url=http://idp.example/jwks", "auth.jwks_url"),
+        ("auth.jwks_ca=ca.pem", "auth.jwks_ca"),
+        ("auth.jwks_refresh_s=1", "auth.jwks_refresh_s"),
+        ("auth.jwks_cooldown_s=0", "auth.jwks_cooldown_s"),
         (
             "auth.keys=[{ algorithm = \"none\", file = \"x\" }]",
             "auth.keys[0].algorithm",
@@ -303,6 +307,17 @@ fn values_that_make_no_sense_are_refused_with_their_key() {
         let error = load(&[setting]).expect_err(setting);
         assert_eq!(error.place, place, "{setting}: {error}");
     }
+}
+
+#[test]
+fn a_url_alone_is_a_source_of_keys() {
+    let config = load(&["auth.local_key=false", "auth.jwks_url=https://idp.example/jwks"]).unwrap();
+    let remote = config.auth.jwks.unwrap();
+    assert_eq!(remote.url, "https://idp.example/jwks");
+    assert_eq!(
+        (remote.refresh, remote.cooldown),
+        (Duration::from_secs(600), Duration::from_secs(30))
+    );
 }
 
 #[test]

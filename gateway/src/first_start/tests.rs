@@ -75,6 +75,7 @@ fn a_token_under_the_made_key_is_accepted() {
     let sources = Sources {
         keys: config.auth.keys.clone(),
         jwks_file: None,
+        remote: None,
         issuer: config.auth.issuer.clone(),
         audience: config.auth.audience.clone(),
         leeway: Duration::from_secs(60),

@@ -35,7 +35,7 @@ impl Worker {
 
     fn has_room(&self) -> bool {
         let open = self.shared.connections.load(Ordering::Relaxed);
-        open < self.shared.connections_max && !self.is_draining()
+        open < self.connections_max && !self.is_draining()
     }
 
     /// A connection begins in the slot that is returned; `None`: there is no room for it, close it.
@@ -70,12 +70,10 @@ impl Worker {
 
     /// Trusted proxies open connections for everybody and are not counted.
     fn may_shake_hands(&self, peer: IpAddr, now_ns: u64) -> bool {
-        match &self.handshake_limit {
-            Some(table) if !self.edge.proxies.trusts(peer) => {
-                table.take(table.address_key(peer), now_ns).allowed
-            }
-            _ => true,
-        }
+        let table = &self.handshake_limit;
+        table.is_off()
+            || self.edge.proxies.trusts(peer)
+            || table.take(table.address_key(peer), now_ns).allowed
     }
 
     /// `accept` failed with this errno (the listener stays).

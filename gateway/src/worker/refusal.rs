@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::codes::Code;
+use crate::gcra::Take;
 use crate::worker::answer::Draft;
 
 /// Why a request was refused. Values, not errors: the edge works as it should.
@@ -16,15 +17,13 @@ pub struct Refusal {
     challenge: Option<&'static str>,
 }
 
-/// The state of a token bucket, for the `RateLimit` headers (draft-ietf-httpapi-ratelimit-headers).
-#[derive(Clone, Debug)]
-pub struct Rate {
-    /// The policy's name: `address` or `user`.
-    pub policy: &'static str,
-    /// What `RateLimit-Policy` says of it.
-    pub policy_header: String,
-    /// Seconds until one more request is allowed.
-    pub reset_s: u64,
+/// What a 429 says of its token bucket.
+#[derive(Debug)]
+struct Rate {
+    /// `RateLimit-Policy`.
+    policy: Option<String>,
+    /// `RateLimit`.
+    state: String,
 }
 
 impl Refusal {
@@ -55,18 +54,20 @@ impl Refusal {
         self
     }
 
-    /// 429 with the bucket's state.
-    pub fn rate_limited(rate: Rate) -> Refusal {
-        let detail = match rate.policy {
+    /// 429 with the state of the bucket, of the `address` or of the `user`, that refused the take.
+    pub fn rate_limited(policy: &'static str, take: &Take) -> Refusal {
+        let detail = match policy {
             "user" => "this user sends more requests than its bucket allows",
             _ => "this address sends more requests than its bucket allows",
         };
-        let reset_s = rate.reset_s;
+        let rate = Rate {
+            policy: take.policy_field(policy),
+            state: take.ratelimit_field(policy),
+        };
         Refusal {
             rate: Some(Box::new(rate)),
             ..Refusal::new(Code::RateLimited, detail)
         }
-        .retry_after(reset_s)
     }
 
     /// Adds `WWW-Authenticate` (RFC 9110 section 11.6.1).
@@ -93,12 +94,10 @@ impl Refusal {
             draft.header("allow", self.allow.join(", ").as_bytes());
         }
         if let Some(rate) = &self.rate {
-            draft.header("ratelimit-policy", rate.policy_header.as_bytes());
-            draft.header_with("ratelimit", |out| {
-                out.extend_from_slice(
-                    format!("\"{}\";r=0;t={}", rate.policy, rate.reset_s.max(1)).as_bytes(),
-                );
-            });
+            if let Some(policy) = &rate.policy {
+                draft.header("ratelimit-policy", policy.as_bytes());
+            }
+            draft.header("ratelimit", rate.state.as_bytes());
         }
     }
 }

@@ -10,7 +10,9 @@ use tidegate_shard_core::{Command, home_shard};
 use crate::address::TrustedProxies;
 use crate::auth::Authenticator;
 use crate::breaker::Progress;
+use crate::breaker::board::Board;
 use crate::codes::Code;
+use crate::config::Config;
 use crate::gcra;
 use crate::worker::answer::Draft;
 use crate::worker::http_date::HttpDate;
@@ -22,7 +24,7 @@ use crate::worker::stats::NetStats;
 use crate::worker::stock_view::StockView;
 use crate::worker::{clock, outcome};
 
-mod breaker;
+pub mod breaker;
 mod command;
 pub mod decode;
 mod identify;
@@ -38,11 +40,11 @@ pub struct Edge {
     /// Verified tokens of this thread.
     pub auth: Authenticator,
     /// The bucket per client address, shared by all threads.
-    pub limit_address: Option<Arc<gcra::Table>>,
+    pub limit_address: Arc<gcra::Table>,
     /// The bucket per user, shared by all threads.
-    pub limit_user: Option<Arc<gcra::Table>>,
+    pub limit_user: Arc<gcra::Table>,
     /// Whose `X-Forwarded-For` is believed.
-    pub proxies: Arc<TrustedProxies>,
+    pub proxies: TrustedProxies,
     /// Requests at the shards.
     pub inflight: Inflight,
     /// Stock as of durable ops.
@@ -53,6 +55,10 @@ pub struct Edge {
     pub stats: Arc<NetStats>,
     /// One breaker a shard thread.
     pub breakers: Vec<Progress>,
+    /// Where operators see and set them.
+    pub board: Arc<Board>,
+    /// This net thread's number.
+    pub net: usize,
     /// Makes `x-request-id`s.
     pub ids: RequestIds,
     /// Spreads retries.
@@ -86,6 +92,16 @@ pub enum Step {
 }
 
 impl Edge {
+    /// Takes over what another configuration says.
+    pub fn adopt(&mut self, config: &Config) {
+        self.proxies.clone_from(&config.server.trusted_proxies);
+        self.answer_ns = config.timeouts.answer.as_nanos() as u64;
+        let stall_ns = config.overload.stall.as_nanos() as u64;
+        for breaker in &mut self.breakers {
+            breaker.set_stall_ns(stall_ns);
+        }
+    }
+
     /// Takes one request in.
     pub fn handle(&mut self, origin: Origin, request: &Request<'_>, now_ns: u64) -> Step {
         let picked = &request.head.picked;
@@ -114,9 +130,9 @@ impl Edge {
         now_ns: u64,
     ) -> Result<Step, Refusal> {
         let address = self.proxies.client(origin.peer, forwarded(request));
-        limit::address(self.limit_address.as_deref(), address, now_ns)?;
+        limit::address(&self.limit_address, address, now_ns, &mut self.jitter)?;
         let caller = identify::caller(self, &route, request)?;
-        limit::user(self.limit_user.as_deref(), caller.as_ref(), now_ns)?;
+        limit::user(&self.limit_user, caller.as_ref(), now_ns, &mut self.jitter)?;
         let exact = caller.as_ref().is_some_and(|caller| caller.operator);
         if let Route::ReadStock(sku) = &route
             && !exact
@@ -127,7 +143,7 @@ impl Edge {
         }
         let command = command::of(&route, caller.as_ref(), request)?;
         let shard = home_shard(&command, self.port.shards());
-        breaker::admit(self, shard)?;
+        breaker::admit(self, &command, shard)?;
         self.send(
             origin,
             request,

@@ -25,8 +25,8 @@ pub struct NetStats {
     pub ring_wait: Histogram,
     /// Its turn to decided.
     pub decide: Histogram,
-    /// Decided to durable.
-    pub sync: Histogram,
+    /// Decided to durable: the wait for the commit window and for the disk.
+    pub commit: Histogram,
     /// Durable to answer handed to the connection.
     pub reply: Histogram,
     /// Connections now.

@@ -14,6 +14,22 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 /// The binary under test.
 pub const TIDEGATE: &str = env!("CARGO_BIN_EXE_tidegate");
 
+/// `tidegate run` on free ports of loopback.
+pub fn run(data: &Path) -> Command {
+    let mut command = Command::new(TIDEGATE);
+    command
+        .args([
+            "run",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+            "--data",
+        ])
+        .arg(data);
+    command
+}
+
 /// A running gateway; killed with -9 when dropped.
 pub struct Gateway {
     child: Child,
@@ -25,20 +41,21 @@ pub struct Gateway {
 impl Gateway {
     /// Starts on free ports and waits for the banner.
     pub fn start(data: &Path, set: &[&str]) -> Gateway {
-        let mut command = Command::new(TIDEGATE);
-        command
-            .args([
-                "run",
-                "--listen",
-                "127.0.0.1:0",
-                "--admin",
-                "127.0.0.1:0",
-                "--data",
-            ])
-            .arg(data);
+        let mut command = run(data);
         set.iter().for_each(|pair| {
             command.args(["--set", pair]);
         });
+        Gateway::launch(data, command)
+    }
+
+    /// Starts with what a file says.
+    pub fn start_with(data: &Path, file: &Path) -> Gateway {
+        let mut command = run(data);
+        command.arg("--config").arg(file);
+        Gateway::launch(data, command)
+    }
+
+    fn launch(data: &Path, mut command: Command) -> Gateway {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -126,12 +143,17 @@ impl Gateway {
         }
     }
 
-    /// A plain GET of the admin address: status line and body.
+    /// A plain GET of the admin address: status and body.
     pub fn admin(&self, path: &str) -> (u16, String) {
+        self.ask_admin("GET", path)
+    }
+
+    /// A request without a body to the admin address: status and body.
+    pub fn ask_admin(&self, method: &str, path: &str) -> (u16, String) {
         let mut socket = TcpStream::connect(&self.admin).expect("the admin address listens");
         write!(
             socket,
-            "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
         )
         .expect("sent");
         let mut text = String::new();
@@ -171,10 +193,24 @@ impl Gateway {
         self.data.clone()
     }
 
+    /// A line of `/metrics` by its name and labels; 0 if there is none.
+    pub fn figure(&self, line: &str) -> u64 {
+        let (_, text) = self.admin("/metrics");
+        let found = text
+            .lines()
+            .find_map(|text| text.strip_prefix(line)?.strip_prefix(' '));
+        found.map_or(0, |value| value.parse().expect("a whole number"))
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("it runs");
+    }
+
     /// SIGTERM; the exit status.
     pub fn terminate(&mut self) -> i32 {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        self.signal(rustix::process::Signal::TERM);
         self.wait(Duration::from_secs(30))
     }
 
@@ -200,6 +236,15 @@ impl Drop for Gateway {
 
 /// A client's certificate chain and key.
 pub type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// Waits for what takes milliseconds, and fails after 20 s.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
 
 /// One HTTPS connection, one request at a time.
 pub struct Client {

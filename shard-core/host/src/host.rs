@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::HostConfig;
 use crate::disk::{self, Selected};
 use crate::keeper::{self, Job, Keepers, Mailbox, Notice, Old};
+use crate::knobs::Knobs;
 use crate::limits;
 use crate::lock::Lock;
 use crate::os_files::OsFiles;
@@ -128,6 +129,11 @@ impl Host {
     /// The figures of each shard thread.
     pub fn stats(&self) -> Vec<Arc<ThreadStats>> {
         self.shared.stats.clone()
+    }
+
+    /// What may change while it runs.
+    pub fn knobs(&self) -> Arc<Knobs> {
+        Arc::clone(&self.shared.knobs)
     }
 
     /// Set once the log cannot go on: no more is acknowledged, and the process should exit non-zero.
@@ -250,7 +256,8 @@ fn open_config(config: &HostConfig) -> Result<OpenConfig, StartError> {
 
 /// Closed segments that make a checkpoint due.
 fn checkpoint_segments(segment_bytes: u32) -> u32 {
-    (limits::CHECKPOINT_BYTES / segment_bytes).clamp(limits::CHECKPOINT_SEGMENTS_MIN, limits::CHECKPOINT_SEGMENTS_MAX)
+    (limits::CHECKPOINT_BYTES / segment_bytes)
+        .clamp(limits::CHECKPOINT_SEGMENTS_MIN, limits::CHECKPOINT_SEGMENTS_MAX)
 }
 
 fn random() -> io::Result<[u64; 2]> {
@@ -281,6 +288,8 @@ fn serve(starting: Starting<'_>, nets: usize, lock: Lock) -> Result<(Host, Vec<N
         credits,
         on_failure,
     ));
+    shared.knobs.set_shed_after_ms(config.shed_after_ms);
+    shared.knobs.set_backlog_bytes_max(config.backlog_bytes_max);
     let mesh = Mesh::new(&plan(config, nets, credits)).map_err(io_error("making eventfds"))?;
     let bells: Vec<_> = mesh.shards.iter().map(|end| Arc::clone(&end.bell)).collect();
     let (mailboxes, inboxes): (Vec<_>, Vec<_>) =

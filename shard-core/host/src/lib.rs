@@ -15,6 +15,7 @@ pub mod config;
 pub mod disk;
 pub mod host;
 mod keeper;
+pub mod knobs;
 pub mod limits;
 mod lock;
 pub mod os_files;
@@ -27,6 +28,7 @@ mod thread;
 
 pub use config::{HostConfig, WriterChoice};
 pub use host::{Failure, Host, Progress};
+pub use knobs::Knobs;
 pub use port::{Answer, Event, NetPort, Request, StageTimes, StockRow, Unavailable};
 pub use start_error::StartError;
 pub use stats::ThreadStats;

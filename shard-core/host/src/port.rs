@@ -52,7 +52,7 @@ pub struct StageTimes {
     /// Its turn to decided.
     pub decided_ns: u32,
     /// Decided to durable.
-    pub synced_ns: u32,
+    pub committed_ns: u32,
 }
 
 /// What a shard thread tells a net thread.

@@ -9,6 +9,7 @@ use tidegate_shard_core::ShardId;
 
 use crate::config::OnFailure;
 use crate::host::Failure;
+use crate::knobs::Knobs;
 use crate::limits;
 use crate::stats::ThreadStats;
 
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     /// Shard -> shard thread.
     threads: Arc<[u16]>,
     pub(crate) credits: usize,
+    pub(crate) knobs: Arc<Knobs>,
     pub(crate) stats: Vec<Arc<ThreadStats>>,
     /// Shard threads that have nothing left to do, once the host stops.
     quiet: Vec<AtomicBool>,
@@ -51,6 +53,7 @@ impl Shared {
             failure: Mutex::new(None),
             threads,
             credits,
+            knobs: Arc::new(Knobs::new(count)),
             stats: (0..count).map(|_| Arc::default()).collect(),
             quiet: (0..count).map(|_| AtomicBool::new(false)).collect(),
             stop_by: OnceLock::new(),

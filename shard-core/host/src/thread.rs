@@ -37,7 +37,6 @@ pub(crate) struct Settings {
     pub(crate) log: LogId,
     pub(crate) window_us_max: u32,
     pub(crate) spin_us: u32,
-    pub(crate) shed_after_ms: u32,
 }
 
 /// What one shard thread owns.
@@ -183,6 +182,9 @@ impl ShardThread {
         self.turn += 1;
         let now = self.clock.now();
         self.read_inbox(now);
+        if let Some(bytes) = self.shared.knobs.backlog_bytes_each() {
+            self.node.set_backlog_bytes_max(bytes);
+        }
         let requests = self.drain_nets(begin, now);
         let messages = self.drain_peers(now);
         self.node.turn(now);
@@ -267,9 +269,9 @@ impl ShardThread {
                     let times = StageTimes {
                         queued_ns: slot.queued_ns,
                         decided_ns: short(decided.saturating_sub(slot.turn_ns)),
-                        synced_ns: short(now_ns.saturating_sub(decided)),
+                        committed_ns: short(now_ns.saturating_sub(decided)),
                     };
-                    self.stats.commit.record(u64::from(times.synced_ns));
+                    self.stats.commit.record(u64::from(times.committed_ns));
                     let event = Event::Reply {
                         ticket: slot.ticket,
                         answer: answer.into(),

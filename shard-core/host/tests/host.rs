@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidegate_host::clock::monotonic_ns;
-use tidegate_host::{Answer, Event, Host, HostConfig, NetPort, Request, StartError};
+use tidegate_host::{Answer, Event, Host, HostConfig, NetPort, Request, StartError, Unavailable};
 use tidegate_shard_core::{
     BodyHash, Buyer, Caller, Command, KeyHash, Line, Lines, OrderId, OrderStatus, Outcome, Place, PutSku,
     SkuName, body_hash, home_shard,
@@ -202,6 +202,45 @@ fn a_request_that_waited_too_long_is_shed_before_the_shard_sees_it() {
     assert_eq!(host.stats()[0].shed.get(), 1);
     let stock = ask(&mut port, vec![Command::ReadStock { sku: sku(1) }]);
     assert!(matches!(&stock[0], Answer::Decided(Outcome::Stock(view)) if view.available == 10));
+    host.stop().unwrap();
+}
+
+#[test]
+fn shedding_and_the_backlogs_bound_change_while_it_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (host, mut port) = start(config(dir.path(), 2));
+    ask(&mut port, vec![put(1, 10)]);
+    let late = |port: &mut NetPort, number| {
+        let command = place(number, &[1]);
+        let shard = home_shard(&command, port.shards());
+        let at_ns = monotonic_ns() - 60_000_000;
+        port.try_send(Request {
+            ticket: 7,
+            at_ns,
+            shard,
+            command,
+        })
+        .unwrap();
+        port.ring_bells();
+        loop {
+            match port.try_recv() {
+                Some(Event::Reply { answer, .. }) => break answer,
+                Some(Event::Stock(_)) => {}
+                None => port.wait(Duration::from_millis(10)),
+            }
+        }
+    };
+    assert!(matches!(late(&mut port, 1), Answer::Shed));
+    host.knobs().set_shed_after_ms(60_000);
+    order(&late(&mut port, 2));
+    host.knobs().set_backlog_bytes_max(1);
+    let refused = late(&mut port, 3);
+    assert!(
+        matches!(refused, Answer::Unavailable(Unavailable::Backlog)),
+        "{refused:?}"
+    );
+    host.knobs().set_backlog_bytes_max(1 << 40);
+    order(&late(&mut port, 3));
     host.stop().unwrap();
 }
 

@@ -322,6 +322,11 @@ impl Node {
         matches!(command, Command::Place(place) if self.homes[at].shard.knows_key(&place.key))
     }
 
+    /// Bytes that the log may owe before orders are refused, from now on.
+    pub fn set_backlog_bytes_max(&mut self, bytes: u64) {
+        self.config.backlog_bytes_max = bytes;
+    }
+
     /// Why a command cannot even be looked at, if so. Nothing was reserved then, but perhaps by an earlier one.
     fn unavailable(&self, shard: ShardId, command: &Command) -> Option<Unavailable> {
         if !self.started {

@@ -10,6 +10,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::breaker::Force;
+use crate::breaker::board::Row;
+
 use super::{HistogramSnapshot, MetricsSource, NetThread, ShardThread, Snapshot};
 
 /// The registry with the gateway's collector in it.
@@ -45,7 +48,8 @@ impl Collector for Figures {
         ConstGauge::new(ready).encode(metric)?;
         encode_http(e, &snapshot)?;
         encode_nets(e, &snapshot.nets)?;
-        encode_shards(e, &snapshot.shards)
+        encode_shards(e, &snapshot.shards)?;
+        encode_breakers(e, &snapshot.breakers)
     }
 }
 
@@ -104,12 +108,35 @@ fn encode_http(e: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Resul
         "TLS handshakes finished",
         by("kind", &handshakes),
     )?;
+    encode_jwks(e, snapshot)?;
+    counters(
+        e,
+        "config_reloads",
+        "Reloads of the configuration, by result; after a failed one the old values stay",
+        by("result", &snapshot.config_reloads),
+    )?;
     counters(
         e,
         "reload_failures",
         "Files that changed and could not be used; the old ones stay",
         by("files", &snapshot.reload_failures),
     )
+}
+
+fn encode_jwks(e: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+    counters(
+        e,
+        "jwks_fetches",
+        "Fetches of auth.jwks_url, by result",
+        by("result", &snapshot.jwks_fetches),
+    )?;
+    let help = "Fetches that a token with an unknown key asked for";
+    let metric = e.encode_descriptor("jwks_forced_fetches", help, None, MetricType::Counter)?;
+    ConstCounter::new(snapshot.jwks_forced).encode(metric)?;
+    let help = "When auth.jwks_url was last fetched with success, seconds since 1970; 0 is never";
+    let name = "jwks_last_success_timestamp_seconds";
+    let metric = e.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    ConstGauge::new(snapshot.jwks_last_good_s).encode(metric)
 }
 
 fn encode_nets(e: &mut DescriptorEncoder<'_>, nets: &[NetThread]) -> fmt::Result {
@@ -181,6 +208,13 @@ fn encode_shards(e: &mut DescriptorEncoder<'_>, shards: &[ShardThread]) -> fmt::
         each(|shard| shard.open_orders),
     )?;
     counters(e, "log_syncs", "Commits of the log", each(|shard| shard.syncs))?;
+    histograms(
+        e,
+        "log_sync",
+        "Write and sync of a commit at the disk; the stage commit is what a command waits in all",
+        Scale::Seconds,
+        by_thread(shards, |shard| &shard.sync),
+    )?;
     counters(
         e,
         "log_bytes",
@@ -192,12 +226,6 @@ fn encode_shards(e: &mut DescriptorEncoder<'_>, shards: &[ShardThread]) -> fmt::
         "log_backlog_bytes",
         "Log bytes owed to the backoffice",
         each(|shard| shard.backlog_bytes),
-    )?;
-    gauges(
-        e,
-        "shard_breaker_open",
-        "1 when new work is refused",
-        each(|shard| u64::from(shard.breaker_open)),
     )?;
     seconds(
         e,
@@ -211,11 +239,39 @@ fn encode_shards(e: &mut DescriptorEncoder<'_>, shards: &[ShardThread]) -> fmt::
         "Time a shard thread waited for the disk",
         each(|shard| shard.disk_wait_ns),
     )?;
-    let entries = shards
-        .iter()
-        .enumerate()
-        .map(|(n, shard)| ([("thread", n.to_string())], &shard.batch_entries));
+    let entries = by_thread(shards, |shard| &shard.batch_entries);
     histograms(e, "log_batch_entries", "Entries a commit", Scale::Plain, entries)
+}
+
+fn encode_breakers(e: &mut DescriptorEncoder<'_>, rows: &[Row]) -> fmt::Result {
+    let each = |value: fn(&Row) -> u64| {
+        rows.iter()
+            .map(move |row| ([("breaker", row.name.clone())], value(row)))
+    };
+    gauges(
+        e,
+        "breaker_open",
+        "1 when new work is refused",
+        each(|row| u64::from(row.is_open())),
+    )?;
+    gauges(
+        e,
+        "breaker_forced",
+        "1 while an operator holds it, open or closed",
+        each(|row| u64::from(row.forced != Force::Automatic.word())),
+    )?;
+    counters(
+        e,
+        "breaker_transitions",
+        "Times it opened or closed",
+        each(|row| row.transitions),
+    )?;
+    counters(
+        e,
+        "breaker_refusals",
+        "Requests refused because it was open",
+        each(|row| row.refused),
+    )
 }
 
 type Labels<const N: usize> = [(&'static str, String); N];
@@ -224,6 +280,16 @@ fn by(label: &'static str, counts: &[(&'static str, u64)]) -> impl Iterator<Item
     counts
         .iter()
         .map(move |(word, count)| ([(label, (*word).to_string())], *count))
+}
+
+fn by_thread(
+    shards: &[ShardThread],
+    histogram: fn(&ShardThread) -> &HistogramSnapshot,
+) -> impl Iterator<Item = (Labels<1>, &HistogramSnapshot)> {
+    shards
+        .iter()
+        .enumerate()
+        .map(move |(n, shard)| ([("thread", n.to_string())], histogram(shard)))
 }
 
 fn numbered<T>(threads: &[T], value: fn(&T) -> u64) -> impl Iterator<Item = (Labels<1>, u64)> {

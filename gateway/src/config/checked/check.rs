@@ -12,6 +12,7 @@ use crate::address::TrustedProxies;
 use crate::config::ConfigError;
 use crate::config::raw::{Figure, RawConfig, RawLimit, RawLimits, RawServer, RawShards, RawTls};
 use crate::gcra::Limit;
+use crate::logging;
 
 mod auth;
 
@@ -41,14 +42,7 @@ impl Config {
             timeouts: check_timeouts(&raw)?,
             http: check_http(&raw)?,
             overload: check_overload(&raw)?,
-            logging: Logging {
-                filter: raw.logging.filter.clone(),
-                json: word(
-                    "logging.format",
-                    &raw.logging.format,
-                    &[("json", true), ("text", false)],
-                )?,
-            },
+            logging: check_logging(&raw)?,
             effective: effective(&raw, &server, &tls),
             server,
             tls,
@@ -301,6 +295,15 @@ fn check_overload(raw: &RawConfig) -> Checked<Overload> {
             1 << 16,
         )?,
         handshakes_per_turn: within("overload.handshakes_per_turn", raw.handshakes_per_turn, 1, 1_000)?,
+    })
+}
+
+fn check_logging(raw: &RawConfig) -> Checked<Logging> {
+    let raw = &raw.logging;
+    logging::check(&raw.filter).map_err(|problem| ConfigError::new("logging.filter", problem))?;
+    Ok(Logging {
+        filter: raw.filter.clone(),
+        json: word("logging.format", &raw.format, &[("json", true), ("text", false)])?,
     })
 }
 

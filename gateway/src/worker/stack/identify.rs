@@ -39,7 +39,7 @@ pub fn caller(edge: &mut Edge, route: &Route, request: &Request<'_>) -> Result<O
     }
     let identity = match edge.auth.identify(authorization, clock::wall_ms() / 1000) {
         Ok(identity) => identity,
-        Err(denied) => return Err(unauthorized(denied)),
+        Err(denied) => return Err(unauthorized(denied, edge.auth.is_fetched())),
     };
     if access == Access::Operator && !identity.operator {
         return Err(Refusal::new(
@@ -54,10 +54,14 @@ pub fn caller(edge: &mut Edge, route: &Route, request: &Request<'_>) -> Result<O
     }))
 }
 
-fn unauthorized(denied: Denied) -> Refusal {
+/// `fetched`: keys come from a URL as well, and an unknown one has just had it asked.
+fn unauthorized(denied: Denied, fetched: bool) -> Refusal {
     let detail = match denied {
         Denied::Missing => "send Authorization: Bearer and a token",
         Denied::Malformed => "the token is no JSON Web Token that this gateway reads",
+        Denied::UnknownKey if fetched => {
+            "no key is known by the token's kid; the identity provider is asked for its keys again, so a new key may be known in a moment"
+        }
         Denied::UnknownKey => "no key is known by the token's kid",
         Denied::Algorithm => "the token's algorithm is not the one its key is for",
         Denied::Signature => "the token's signature does not hold",

@@ -35,7 +35,6 @@ pub(super) fn spawn_threads(
                 log,
                 window_us_max: config.window_us_max,
                 spin_us: config.spin_us,
-                shed_after_ms: config.shed_after_ms,
             },
             log_dir: config.data_dir.join(segments::log_dir(log)),
             core: config.cores.as_ref().map(|cores| cores[thread]),

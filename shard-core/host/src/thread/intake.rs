@@ -42,7 +42,7 @@ impl ShardThread {
     }
 
     pub(super) fn drain_nets(&mut self, now_ns: u64, now: Millis) -> usize {
-        let shed_ns = u64::from(self.settings.shed_after_ms) * 1_000_000;
+        let shed_ns = self.shared.knobs.shed_after_ns();
         let (node, slots, out, stats) = (&mut self.node, &mut self.slots, &mut self.out, &self.stats);
         let turn = self.turn;
         let mut requests = 0;

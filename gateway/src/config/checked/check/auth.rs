@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Checked, optional_path, within, word};
+use crate::auth::jwks::{Remote, check_url};
 use crate::auth::keys::{Algorithm, KeyMaterial, KeySource};
 use crate::config::ConfigError;
 use crate::config::checked::{Auth, own_token_key};
@@ -16,10 +17,11 @@ pub(super) fn check_auth(raw: &RawAuth, data: &Path) -> Checked<Auth> {
         keys.push(check_key(&format!("auth.keys[{index}]"), key, raw)?);
     }
     let jwks_file = optional_path(&raw.jwks_file);
-    if keys.is_empty() && jwks_file.is_none() {
+    let jwks = check_jwks(raw)?;
+    if keys.is_empty() && jwks_file.is_none() && jwks.is_none() {
         return Err(ConfigError::new(
             "auth",
-            "no key at all: set local_key, a [[auth.keys]] entry or jwks_file",
+            "no key at all: set local_key, a [[auth.keys]] entry, jwks_file or jwks_url",
         ));
     }
     for (index, key) in keys.iter().enumerate() {
@@ -43,11 +45,33 @@ pub(super) fn check_auth(raw: &RawAuth, data: &Path) -> Checked<Auth> {
         keys,
         local_key,
         jwks_file,
+        jwks,
         issuer: raw.issuer.clone(),
         audience: raw.audience.clone(),
         leeway: Duration::from_secs(within("auth.leeway_s", raw.leeway_s, 0, 600)?),
         cache_tokens: within("auth.cache_tokens", raw.cache_tokens, 64, 16 << 20)?,
     })
+}
+
+fn check_jwks(raw: &RawAuth) -> Checked<Option<Remote>> {
+    let refresh = within("auth.jwks_refresh_s", raw.jwks_refresh_s, 10, 86_400)?;
+    let cooldown = within("auth.jwks_cooldown_s", raw.jwks_cooldown_s, 1, 3_600)?;
+    if raw.jwks_url.is_empty() {
+        return match raw.jwks_ca.is_empty() {
+            true => Ok(None),
+            false => Err(ConfigError::new(
+                "auth.jwks_ca",
+                "is for jwks_url, which is not set",
+            )),
+        };
+    }
+    check_url(&raw.jwks_url).map_err(|problem| ConfigError::new("auth.jwks_url", problem))?;
+    Ok(Some(Remote {
+        url: raw.jwks_url.clone(),
+        ca: optional_path(&raw.jwks_ca),
+        refresh: Duration::from_secs(refresh),
+        cooldown: Duration::from_secs(cooldown),
+    }))
 }
 
 fn check_key(place: &str, raw: &RawKey, auth: &RawAuth) -> Checked<KeySource> {

@@ -258,7 +258,6 @@ impl World {
                 log,
                 window_us_max: 200,
                 spin_us: 0,
-                shed_after_ms: 0,
             };
             let log_dir = segments::log_dir(log);
             let writer = DirectWriter::new(&dir.join(&log_dir));

@@ -31,7 +31,6 @@ fn a_notice_that_came_before_the_sleep_is_not_slept_over() {
         log: opened.manifest.current().logs[0].log,
         window_us_max: 0,
         spin_us: 0,
-        shed_after_ms: 0,
     };
     let mut thread = ShardThread::new(
         settings,
