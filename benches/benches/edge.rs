@@ -20,6 +20,7 @@ fn tokens(c: &mut Criterion) {
     let sources = Sources {
         keys: vec![KeySource::local(&file)],
         jwks_file: None,
+        remote: None,
         issuer: String::new(),
         audience: String::new(),
         leeway: Duration::from_secs(60),

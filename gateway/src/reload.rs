@@ -173,8 +173,9 @@ impl Reloader {
     /// Everything that can fail comes first.
     fn apply(&self) -> Result<Difference, String> {
         let parts = &self.parts;
-        let read = parts.sources.load().map_err(|error| error.to_string())?;
+        let mut read = parts.sources.load().map_err(|error| error.to_string())?;
         let now = parts.live.current();
+        difference::keep_local_key(&now, &mut read);
         let difference = Difference::between(&now, &read);
         let config = difference::in_force(&now, read, &difference.next_start);
         if difference.touches("auth.") {

@@ -95,11 +95,16 @@ fn limits_change_by_sighup_and_by_the_admin_address_and_a_bad_file_keeps_the_old
     let shown: Value = serde_json::from_str(&gateway.admin("/config").1).unwrap();
     assert_eq!(shown["limits"]["user"]["rate"], 1000);
 
-    shop.write(&with("rate = 0.01\nburst = 2").replace("threads = 2", "threads = 7"));
+    let waits = "threads = 7\n[tls]\nticket_key_file = \"/nowhere\"\n";
+    let text = with("rate = 0.01\nburst = 2").replace(NO_LOOKS, "");
+    shop.write(&text.replace("threads = 2\n", waits));
     let (status, text) = gateway.ask_admin("POST", "/reload");
     let outcome: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((status, &outcome["result"]), (200, &json!("applied")), "{text}");
-    assert_eq!(outcome["at_the_next_start"], json!(["server.threads"]));
+    assert_eq!(
+        outcome["at_the_next_start"],
+        json!(["server.threads", "tls.reload_s", "tls.ticket_key_file"])
+    );
     assert!(both("slower", 5) <= 2);
 }
 
@@ -207,8 +212,15 @@ fn a_start_with_the_identity_provider_down_serves_local_tokens_and_finds_the_pro
 
 #[test]
 fn a_breaker_forced_open_refuses_with_nothing_reserved_until_it_is_let_go() {
+    for shell in ["server.io=auto", "server.io=epoll"] {
+        force_a_breaker(shell);
+    }
+}
+
+fn force_a_breaker(shell: &str) {
     let folder = tempfile::tempdir().unwrap();
     let set = [
+        shell,
         "shards.threads=2",
         "limits.user.rate=off",
         "limits.address.rate=off",

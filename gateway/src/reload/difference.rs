@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::auth::keys::KeySource;
 use crate::config::Config;
-use crate::config::checked::{Auth, Logging, Overload, Server, Shards};
+use crate::config::checked::{Auth, Logging, Overload, Server, Shards, own_token_key};
 
 /// Keys, or whole sections, that are taken while the process runs. All others are read once, at the start.
 const LIVE: [&str; 20] = [
@@ -31,6 +32,13 @@ const LIVE: [&str; 20] = [
     "logging.filter",
 ];
 
+/// Live keys that are checked against another one: while that one waits for the next start, so do they. A backlog of two small segments is
+/// less than one of the large segments in use; the proxies of another listener are not those of this one.
+const TIED: [(&str, &str); 2] = [
+    ("shards.backlog_bytes", "shards.segment_bytes"),
+    ("server.trusted_proxies", "server.listen"),
+];
+
 /// Keys whose values differ between two configurations.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Difference {
@@ -54,7 +62,11 @@ impl Difference {
         if now.auth.keys != read.auth.keys && !keys.iter().any(|key| key.starts_with("auth.")) {
             keys.push("auth.keys".into());
         }
-        let (live, next_start) = keys.into_iter().partition(|key| is_live(key));
+        let waits = |key: &str| {
+            let is_tied = |(live, other): &(&str, &str)| *live == key && keys.iter().any(|key| key == other);
+            !is_live(key) || TIED.iter().any(is_tied)
+        };
+        let (next_start, live) = keys.iter().cloned().partition(|key| waits(key));
         Difference { live, next_start }
     }
 
@@ -67,6 +79,17 @@ impl Difference {
 fn is_live(key: &str) -> bool {
     LIVE.iter()
         .any(|live| key == *live || (live.ends_with('.') && key.starts_with(live)))
+}
+
+/// Makes the local key of a configuration with another data directory the one of the directory in use.
+pub fn keep_local_key(now: &Config, read: &mut Config) {
+    if let Some(path) = &mut read.auth.local_key {
+        *path = own_token_key(&now.server.data);
+        let local = KeySource::local(path);
+        let keys = read.auth.keys.iter_mut();
+        keys.filter(|key| key.kid == local.kid)
+            .for_each(|key| key.clone_from(&local));
+    }
 }
 
 /// `section.key` and value; a list is one value.
@@ -95,6 +118,7 @@ fn leaves(tree: &Value) -> BTreeMap<String, Value> {
 
 /// `read` as far as it can be in force now: what waits for the next start is as it was.
 pub fn in_force(now: &Config, read: Config, waits: &[String]) -> Config {
+    let is_live = |key: &str| !waits.iter().any(|waits| waits == key);
     let mut effective = read.effective;
     for key in waits {
         let pointer = format!("/{}", key.replace('.', "/"));
@@ -104,13 +128,21 @@ pub fn in_force(now: &Config, read: Config, waits: &[String]) -> Config {
     }
     Config {
         server: Server {
-            trusted_proxies: read.server.trusted_proxies,
+            trusted_proxies: if is_live("server.trusted_proxies") {
+                read.server.trusted_proxies
+            } else {
+                now.server.trusted_proxies.clone()
+            },
             connections_max: read.server.connections_max,
             ..now.server.clone()
         },
         tls: now.tls.clone(),
         shards: Shards {
-            backlog_bytes: read.shards.backlog_bytes,
+            backlog_bytes: if is_live("shards.backlog_bytes") {
+                read.shards.backlog_bytes
+            } else {
+                now.shards.backlog_bytes
+            },
             ..now.shards.clone()
         },
         limits: read.limits,
@@ -136,6 +168,23 @@ pub fn in_force(now: &Config, read: Config, waits: &[String]) -> Config {
 mod tests {
     use super::*;
     use crate::config::Sources;
+
+    #[test]
+    fn the_local_key_stays_in_the_data_directory_that_is_in_use() {
+        let config = |data: &str| {
+            let set = vec![format!("server.data={data}")];
+            let sources = Sources {
+                set,
+                ..Sources::default()
+            };
+            sources.load().unwrap()
+        };
+        let (now, mut read) = (config("/one"), config("/two"));
+        keep_local_key(&now, &mut read);
+        assert_eq!(read.auth.keys, now.auth.keys);
+        assert_eq!(read.auth.local_key, now.auth.local_key);
+        assert_eq!(Difference::between(&now, &read).live, [""; 0]);
+    }
 
     #[test]
     fn every_key_that_is_said_to_be_live_is_a_key() {

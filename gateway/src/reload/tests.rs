@@ -97,6 +97,33 @@ fn what_can_change_changes_and_what_cannot_is_named_and_does_not_spoil_the_rest(
 }
 
 #[test]
+fn a_key_waits_with_the_one_it_is_checked_against_and_another_data_directory_spoils_nothing() {
+    let world = World::new(&format!("{KEY}[shards]\nsegment_bytes = 16777216\n"));
+    let data = world.dir.path().join("elsewhere");
+    world.write(&format!(
+        "{KEY}[shards]\nsegment_bytes = 1048576\nbacklog_bytes = 2097152\n[server]\nlisten = \"0.0.0.0:443\"\ntrusted_proxies = []\ndata = {data:?}\n[limits.user]\nrate = 50\n"
+    ));
+    let outcome = world.reloader.reload("a test");
+    assert_eq!(outcome.changed, ["limits.user.rate"], "{outcome:?}");
+    for key in [
+        "shards.segment_bytes",
+        "shards.backlog_bytes",
+        "server.listen",
+        "server.trusted_proxies",
+        "server.data",
+    ] {
+        assert!(
+            outcome.at_the_next_start.iter().any(|waits| waits == key),
+            "{key}: {outcome:?}"
+        );
+    }
+    let config = world.config();
+    assert_eq!(config.shards.backlog_bytes, 8 << 30);
+    assert!(config.server.trusted_proxies.trusts("127.0.0.1".parse().unwrap()));
+    assert_eq!(config.effective["shards"]["backlog_bytes"], 8_u64 << 30);
+}
+
+#[test]
 fn a_file_with_a_mistake_changes_nothing_and_names_it() {
     let world = World::new(KEY);
     let generation = world.reloader.parts.live.generation();

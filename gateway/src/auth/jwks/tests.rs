@@ -132,16 +132,19 @@ fn jwks(keys: &[&Pair]) -> String {
     json!({ "keys": keys }).to_string()
 }
 
-fn shared(keys: Vec<KeySource>, remote: &Remote) -> Arc<SharedKeys> {
-    let sources = Sources {
+fn sources(keys: Vec<KeySource>, remote: Option<&Remote>) -> Sources {
+    Sources {
         keys,
         jwks_file: None,
-        remote: Some(remote.clone()),
+        remote: remote.cloned(),
         issuer: "idp".into(),
         audience: "shop".into(),
         leeway: Duration::from_secs(60),
-    };
-    Arc::new(SharedKeys::load(sources).unwrap())
+    }
+}
+
+fn shared(keys: Vec<KeySource>, remote: &Remote) -> Arc<SharedKeys> {
+    Arc::new(SharedKeys::load(sources(keys, Some(remote))).unwrap())
 }
 
 fn identify(authenticator: &mut Authenticator, token: &str) -> Result<(), Denied> {
@@ -332,6 +335,32 @@ fn a_start_without_the_provider_serves_the_keys_there_are_and_finds_it_later() {
     });
     assert_eq!(identify(&mut authenticator, &far.token()), Ok(()));
     assert_eq!(identify(&mut authenticator, &local.token()), Ok(()));
+}
+
+#[test]
+fn a_url_that_is_configured_later_is_fetched_at_once_and_one_that_is_taken_out_is_not_believed() {
+    let (one, two) = (Pair::new("one"), Pair::new("two"));
+    let (first, second) = (Provider::with(&[&one]), Provider::with(&[&two]));
+    let keys = Arc::new(SharedKeys::load(sources(Vec::new(), None)).unwrap());
+    let heard = start(Arc::clone(&keys), Arc::default(), FETCH_TIMEOUT).unwrap();
+    assert!(heard.recv_timeout(Duration::from_millis(100)).is_err());
+    let mut authenticator = Authenticator::new(Arc::clone(&keys), 64);
+    for (provider, known, unknown) in [(&first, &one, &two), (&second, &two, &one)] {
+        keys.replace(sources(Vec::new(), Some(&provider.remote(LONG))))
+            .unwrap();
+        until("its key is known", || {
+            identify(&mut authenticator, &known.token()).is_ok()
+        });
+        assert_eq!(
+            identify(&mut authenticator, &unknown.token()),
+            Err(Denied::UnknownKey)
+        );
+    }
+    keys.replace(sources(Vec::new(), None)).unwrap();
+    assert_eq!(
+        identify(&mut authenticator, &two.token()),
+        Err(Denied::UnknownKey)
+    );
 }
 
 #[test]
