@@ -210,7 +210,13 @@ impl Setting<'_> {
         rate: Option<f64>,
         token_key: &'a Option<PathBuf>,
     ) -> Load<'a> {
-        let requests = self.arguments.requests;
+        // An offer of twice the rate lasts as long as the lane it is measured against.
+        let times = match lane.pace {
+            Pace::Closed => 1.0,
+            Pace::TimesFirst(times) => times,
+        };
+        let requests = (self.arguments.requests as f64 * times) as u64;
+        let users = (f64::from(self.arguments.users) * times) as u32;
         let all_once = u32::try_from(requests).unwrap_or(u32::MAX);
         Load {
             program: &self.programs.loadgen,
@@ -222,14 +228,14 @@ impl Setting<'_> {
             connections: lane.connections,
             outstanding: lane.outstanding,
             users: match lane.tokens {
-                Tokens::One => self.arguments.users,
-                Tokens::Fresh => self.arguments.users.min(all_once),
-                Tokens::Many => self.arguments.users.min(all_once / 4).max(1),
+                Tokens::One => users,
+                Tokens::Fresh => users.min(all_once),
+                Tokens::Many => users.min(all_once / 4).max(1),
             },
             one_token: lane.tokens == Tokens::One,
             skus: lane.skus,
             requests: match lane.tokens {
-                Tokens::Fresh => u64::from(self.arguments.users.min(all_once)),
+                Tokens::Fresh => u64::from(users.min(all_once)),
                 Tokens::One | Tokens::Many => requests,
             },
             rate,

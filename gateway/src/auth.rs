@@ -10,7 +10,7 @@ pub mod keys;
 
 use std::sync::Arc;
 
-use cache::TokenCache;
+use cache::{TokenCache, TokenKey};
 use keys::{KeySet, SharedKeys};
 
 /// Bytes of `sub` that are taken; the store keeps it with each order.
@@ -127,6 +127,7 @@ pub struct Authenticator {
     keys: Arc<KeySet>,
     cache: TokenCache,
     counters: Counters,
+    verifications: u64,
 }
 
 impl Authenticator {
@@ -138,6 +139,7 @@ impl Authenticator {
             keys,
             cache: TokenCache::new(cache_tokens),
             counters: Counters::default(),
+            verifications: 0,
         }
     }
 
@@ -149,18 +151,12 @@ impl Authenticator {
     /// # Errors
     /// Why it was refused. Refusals are not remembered; the limit per address is what bounds their cost.
     pub fn identify(&mut self, authorization: Option<&[u8]>, now_s: u64) -> Result<&Identity, Denied> {
-        self.follow_keys();
-        let Some(token) = authorization.and_then(bearer) else {
-            return Err(self.deny(Denied::Missing));
-        };
-        if token.len() > TOKEN_BYTES_MAX {
-            return Err(self.deny(Denied::Malformed));
-        }
-        let key = self.cache.key(token);
+        let (token, key) = self.token(authorization)?;
         if let Some(slot) = self.cache.find(key, now_s) {
             self.counters.hits += 1;
             return Ok(self.cache.identity(slot));
         }
+        self.verifications += 1;
         match jwt::verify(&self.keys, token, now_s) {
             Ok(identity) => {
                 self.counters.verified += 1;
@@ -174,6 +170,35 @@ impl Authenticator {
                 Err(self.deny(denied))
             }
         }
+    }
+
+    /// As [`identify`](Self::identify) for a token that is remembered; `None` for any other: it is not verified.
+    ///
+    /// # Errors
+    /// There is no token that could be remembered.
+    pub fn recall(&mut self, authorization: Option<&[u8]>, now_s: u64) -> Result<Option<&Identity>, Denied> {
+        let (_, key) = self.token(authorization)?;
+        let Some(slot) = self.cache.find(key, now_s) else {
+            return Ok(None);
+        };
+        self.counters.hits += 1;
+        Ok(Some(self.cache.identity(slot)))
+    }
+
+    fn token<'a>(&mut self, authorization: Option<&'a [u8]>) -> Result<(&'a [u8], TokenKey), Denied> {
+        self.follow_keys();
+        let Some(token) = authorization.and_then(bearer) else {
+            return Err(self.deny(Denied::Missing));
+        };
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(self.deny(Denied::Malformed));
+        }
+        Ok((token, self.cache.key(token)))
+    }
+
+    /// Tokens looked at because they were not remembered, whatever came of it: the dear part of a request.
+    pub fn verifications(&self) -> u64 {
+        self.verifications
     }
 
     /// Whether keys come from a URL, which an unknown key had asked again.

@@ -27,7 +27,7 @@ use crate::worker::inflight::Inflight;
 use crate::worker::jitter::Jitter;
 use crate::worker::request_id::RequestIds;
 use crate::worker::seat::Seat;
-use crate::worker::stack::Edge;
+use crate::worker::stack::{Edge, verify_within_ns};
 use crate::worker::stats::NetStats;
 use crate::worker::stock_view::StockView;
 use crate::worker::{Shared, Worker, WorkerParts, clock, tasks, uring};
@@ -174,6 +174,8 @@ impl EdgeParts {
             jitter: Jitter::new(random()),
             date: HttpDate::default(),
             answer_ns: config.timeouts.answer.as_nanos() as u64,
+            verify_within_ns: verify_within_ns(config),
+            wall_ms: clock::wall_ms(),
             draining: false,
             port,
         }

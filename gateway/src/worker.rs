@@ -16,6 +16,7 @@ use tidegate_host::{Answer as ShardAnswer, Event as ShardEvent, StageTimes};
 use crate::codes::Code;
 use crate::config::Config;
 use crate::gcra;
+use crate::limits::VERIFICATIONS_PER_TURN;
 use crate::live::Live;
 
 pub mod answer;
@@ -61,6 +62,8 @@ struct Slot {
     dirty: bool,
     /// Answers arrived since the last pump: input that waited may go on.
     answered: bool,
+    /// It is among those whose requests wait for the next turn.
+    postponed: bool,
     /// The socket broke, or the drain is overdue: nothing more is said on it.
     lost: bool,
 }
@@ -82,6 +85,10 @@ pub struct Worker {
     generations: Vec<u32>,
     free: Vec<u32>,
     dirty: VecDeque<u32>,
+    /// Connections with requests that wait for the next turn, because this one's verifications are used up; oldest first.
+    postponed: VecDeque<u32>,
+    /// Verifications before this turn.
+    verified_before: u64,
     edge: Edge,
     live: Arc<Live>,
     /// The number of the configuration that was taken over last.
@@ -131,6 +138,8 @@ impl Worker {
             generations: Vec::new(),
             free: Vec::new(),
             dirty: VecDeque::new(),
+            postponed: VecDeque::new(),
+            verified_before: 0,
             edge: parts.edge,
             config: Rc::new((parts.conn_config)(&config)),
             live: parts.live,
@@ -156,7 +165,19 @@ impl Worker {
         self.follow_config();
         self.handshakes_this_turn = 0;
         self.edge.stats.turns.add(1);
+        self.edge.wall_ms = clock::wall_ms();
         stack::breaker::observe(&mut self.edge, now_ns);
+        self.verified_before = self.edge.auth.verifications();
+        for _ in 0..self.postponed.len() {
+            let Some(slot) = self.postponed.pop_front() else {
+                break;
+            };
+            if let Some(entry) = self.slots[slot as usize].as_mut() {
+                entry.postponed = false;
+                self.pump(slot, now_ns);
+                self.mark_dirty(slot);
+            }
+        }
     }
 
     /// Whether bytes may be given to a connection now. A TLS handshake in progress takes one of this turn's budget: one
@@ -212,12 +233,22 @@ impl Worker {
             return;
         };
         entry.answered = false;
+        let spent_at = self.verified_before + VERIFICATIONS_PER_TURN;
         let origin = Origin {
             slot,
             generation: self.generations[slot as usize],
             peer: entry.peer,
         };
-        while let Some(event) = entry.conn.next_event() {
+        loop {
+            if self.edge.auth.verifications() >= spent_at {
+                if !std::mem::replace(&mut entry.postponed, true) {
+                    self.postponed.push_back(slot);
+                }
+                return;
+            }
+            let Some(event) = entry.conn.next_event() else {
+                return;
+            };
             let Event::Request(request) = event else { continue };
             let exchange = request.exchange;
             if self.edge.handle(origin, &request, now_ns) == Step::Answered {
@@ -258,7 +289,7 @@ impl Worker {
             ShardAnswer::Decided(outcome) => {
                 let context = outcome::Context {
                     route: usize::from(waiting.route),
-                    wall_ms: clock::wall_ms(),
+                    wall_ms: edge.wall_ms,
                     jitter: &mut edge.jitter,
                 };
                 outcome::write(&mut edge.draft, outcome, context)
@@ -448,7 +479,8 @@ impl Worker {
 
     /// About to sleep; false when there is something to do.
     pub fn prepare_sleep(&mut self) -> bool {
-        if !self.dirty.is_empty() || !self.edge.port.prepare_sleep() {
+        let has_work = !self.dirty.is_empty() || !self.postponed.is_empty();
+        if has_work || !self.edge.port.prepare_sleep() {
             return false;
         }
         // The flag of the bell is up: whoever gives this thread a socket after this look rings it.

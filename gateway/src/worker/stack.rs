@@ -18,11 +18,11 @@ use crate::worker::answer::Draft;
 use crate::worker::http_date::HttpDate;
 use crate::worker::inflight::{Inflight, Waiting};
 use crate::worker::jitter::Jitter;
+use crate::worker::outcome;
 use crate::worker::refusal::Refusal;
 use crate::worker::request_id::{RequestId, RequestIds};
 use crate::worker::stats::NetStats;
 use crate::worker::stock_view::StockView;
-use crate::worker::{clock, outcome};
 
 pub mod breaker;
 mod command;
@@ -67,6 +67,10 @@ pub struct Edge {
     pub date: HttpDate,
     /// How long an answer may take before it is 504.
     pub answer_ns: u64,
+    /// A request that has waited longer gets no token verified for it.
+    pub verify_within_ns: u64,
+    /// The turn's wall clock, for `date` and for tokens.
+    pub wall_ms: u64,
     /// No new orders: the process is on its way out.
     pub draining: bool,
 }
@@ -96,6 +100,7 @@ impl Edge {
     pub fn adopt(&mut self, config: &Config) {
         self.proxies.clone_from(&config.server.trusted_proxies);
         self.answer_ns = config.timeouts.answer.as_nanos() as u64;
+        self.verify_within_ns = verify_within_ns(config);
         let stall_ns = config.overload.stall.as_nanos() as u64;
         for breaker in &mut self.breakers {
             breaker.set_stall_ns(stall_ns);
@@ -131,7 +136,7 @@ impl Edge {
     ) -> Result<Step, Refusal> {
         let address = self.proxies.client(origin.peer, forwarded(request));
         limit::address(&self.limit_address, address, now_ns, &mut self.jitter)?;
-        let caller = identify::caller(self, &route, request)?;
+        let caller = identify::caller(self, &route, request, now_ns)?;
         limit::user(&self.limit_user, caller.as_ref(), now_ns, &mut self.jitter)?;
         let exact = caller.as_ref().is_some_and(|caller| caller.operator);
         if let Route::ReadStock(sku) = &route
@@ -200,10 +205,15 @@ impl Edge {
     /// Adds what every answer carries, and counts it.
     pub fn finish(&mut self, route: usize, id: RequestId, first_byte_ns: u64, now_ns: u64) {
         self.draft.header("x-request-id", id.as_bytes());
-        self.draft.header("date", self.date.at(clock::wall_ms()));
+        self.draft.header("date", self.date.at(self.wall_ms));
         self.stats
             .answered(route, self.draft.status(), now_ns.saturating_sub(first_byte_ns));
     }
+}
+
+/// Four fifths of the time after which an order is shed: what is verified then still reaches its shard in time.
+pub fn verify_within_ns(config: &Config) -> u64 {
+    config.overload.shed_after.as_nanos() as u64 / 5 * 4
 }
 
 fn forwarded<'a>(request: &Request<'a>) -> ForwardedLines<'a> {
