@@ -91,6 +91,9 @@ impl Host {
             data_dir: config.data_dir.clone(),
             error,
         })?;
+        for line in &opened.warnings {
+            progress(Progress::Line(line.clone()));
+        }
         let (records, bytes) = (opened.recovered.records, opened.recovered.bytes);
         progress(Progress::Recovered { records, bytes });
         let clock = Clock::start(opened.last_time, config.allow_clock_jump).map_err(StartError::ClockJump)?;

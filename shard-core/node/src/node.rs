@@ -37,6 +37,8 @@ struct Home {
     applied_logged: Op,
     /// The newest synced checkpoint holds everything up to here.
     checkpointed: Op,
+    /// And the one before it, as far as this start knows, everything up to here.
+    checkpointed_before: Op,
     /// Stock changed since the last rows.
     stock_changed: bool,
     /// No stock rows before this.
@@ -122,7 +124,7 @@ impl Node {
             durable: appender.durable(),
             sealed: appender.durable(),
         };
-        let closed_count = retention.closed().count() as u32;
+        let closed_count = retention.closed_unskipped() as u32;
         Node {
             homes,
             home_of,
@@ -364,6 +366,7 @@ impl Home {
             applied: Op(0),
             applied_logged: Op(0),
             checkpointed,
+            checkpointed_before: Op(0),
             stock_changed: false,
             stock_at: Millis(0),
         }

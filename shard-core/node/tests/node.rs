@@ -1,5 +1,7 @@
 //! The node over files in memory.
 
+#[path = "node/checkpoints.rs"]
+mod checkpoints;
 #[path = "node/common.rs"]
 mod common;
 #[path = "node/cost.rs"]

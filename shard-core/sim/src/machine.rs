@@ -75,6 +75,7 @@ impl World {
         if !self.calm && self.rng.percent(self.plan.start_stops) {
             self.disk.stop_after(Some(self.rng.below(250) as u32));
         }
+        self.maybe_spoil_checkpoint();
         let opened = open(&mut self.disk, &config, &mut |_| {});
         self.disk.stop_after(None);
         match opened {
@@ -101,6 +102,8 @@ impl World {
         if opened.manifest.layouts.len() > 1 {
             self.figures.layouts += 1;
         }
+        self.figures.skipped += opened.recovered.skipped_segments;
+        self.figures.passed_over += opened.warnings.len() as u64;
         self.audit.recovered(&opened)?;
         let thread = |node| Thread {
             node,

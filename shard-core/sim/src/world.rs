@@ -61,6 +61,10 @@ pub struct Figures {
     pub batches: u64,
     /// Checkpoints made.
     pub checkpoints: u64,
+    /// Segments that starts did not read, since a checkpoint held them.
+    pub skipped: u64,
+    /// Damaged checkpoints that starts passed over.
+    pub passed_over: u64,
     /// Segments freed.
     pub freed: u64,
     /// Messages between threads.

@@ -65,7 +65,8 @@ impl Node {
         for mark in marks {
             if let Some(at) = self.home(ShardId(mark.shard)) {
                 let home = &mut self.homes[at];
-                home.checkpointed = home.checkpointed.max(Op(mark.op));
+                home.checkpointed_before = home.checkpointed;
+                home.checkpointed = Op(mark.op);
             }
         }
     }
@@ -77,7 +78,7 @@ impl Node {
     }
 
     /// A segment that nobody needs any more ([`segments::free`](crate::segments::free)): the store has applied all of
-    /// it, and a synced checkpoint holds all of it.
+    /// it, and the two newest checkpoints hold all of it.
     pub fn pop_freed(&mut self) -> Option<SegmentNumber> {
         let (homes, home_of, planted) = (&self.homes, &self.home_of, self.config.planted);
         let freed = self.retention.pop_free(|shard| {
@@ -94,13 +95,16 @@ impl Node {
     }
 }
 
-/// The last op that neither the store nor the next start needs from the log.
+/// The last op that neither the store nor the next start needs from the log, even if it finds the newest checkpoint
+/// damaged.
 fn needless_upto(home: &Home, planted: Planted) -> u64 {
     match planted {
-        Planted::None => home.applied.min(home.checkpointed).0,
+        Planted::None => home.applied.min(home.checkpointed_before).0,
         #[cfg(feature = "planted-bugs")]
         Planted::SegmentFreedTooEarly => home.applied.0,
         #[cfg(feature = "planted-bugs")]
-        _ => home.applied.min(home.checkpointed).0,
+        Planted::FreedByNewestCheckpoint => home.applied.min(home.checkpointed).0,
+        #[cfg(feature = "planted-bugs")]
+        _ => home.applied.min(home.checkpointed_before).0,
     }
 }

@@ -61,6 +61,12 @@ impl Files for Memory {
         Ok(())
     }
 
+    fn cut(&mut self, path: &str, len: u64) -> io::Result<()> {
+        let file = self.files.get_mut(path).ok_or(io::ErrorKind::NotFound)?;
+        file.truncate(len as usize);
+        Ok(())
+    }
+
     fn sync(&mut self, path: &str) -> io::Result<()> {
         self.len(path).map(|_| ())
     }

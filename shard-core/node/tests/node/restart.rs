@@ -5,7 +5,7 @@ use tidegate_node::{OpenError, checkpoint, open, segments};
 use tidegate_shard_core::{Command, Op, ShardId};
 
 /// Places orders until every thread has closed a few segments.
-fn fill(files: &mut Memory, opened: &mut tidegate_node::Opened, from: u64, count: u64) {
+pub fn fill(files: &mut Memory, opened: &mut tidegate_node::Opened, from: u64, count: u64) {
     for key in from..from + count {
         send(
             opened,
@@ -17,7 +17,18 @@ fn fill(files: &mut Memory, opened: &mut tidegate_node::Opened, from: u64, count
     }
 }
 
-fn open_shop(files: &mut Memory, threads: usize) -> tidegate_node::Opened {
+/// Takes the checkpoint that is due, if one is.
+pub fn take_checkpoint(files: &mut Memory, opened: &mut tidegate_node::Opened, thread: usize) -> bool {
+    let Some(job) = opened.nodes[thread].checkpoint_due() else {
+        return false;
+    };
+    let shard_config = |shard| config(4, 1).shard_config(shard, 4);
+    let marks = checkpoint::run(files, &job, &shard_config).expect("it is made");
+    opened.nodes[thread].checkpointed(&marks);
+    true
+}
+
+pub fn open_shop(files: &mut Memory, threads: usize) -> tidegate_node::Opened {
     let mut opened = start(files, &config(4, threads));
     for (ticket, name) in ["A0", "B0", "C0", "D0"].into_iter().enumerate() {
         send(&mut opened, ticket as u64, NOW, put(name, 100_000));
@@ -26,7 +37,7 @@ fn open_shop(files: &mut Memory, threads: usize) -> tidegate_node::Opened {
     opened
 }
 
-fn ops(opened: &tidegate_node::Opened) -> Vec<(u16, u64, u64)> {
+pub fn ops(opened: &tidegate_node::Opened) -> Vec<(u16, u64, u64)> {
     let shards = opened.nodes.iter().flat_map(|node| node.shards());
     let mut ops: Vec<_> = shards
         .map(|shard| (shard.id().0, shard.op().0, shard.digest()))
@@ -99,13 +110,18 @@ fn a_segment_goes_only_when_it_is_applied_and_checkpointed() {
             opened.nodes[0].applied(NOW, ShardId(shard), op);
         }
     };
-    let job = opened.nodes[0].checkpoint_due().expect("segments were closed");
     assert_eq!(opened.nodes[0].pop_freed(), None, "neither");
     everything(&mut opened);
     assert_eq!(opened.nodes[0].pop_freed(), None, "no checkpoint");
-    let shard_config = |shard| config(4, 1).shard_config(shard, 4);
-    let marks = checkpoint::run(&mut files, &job, &shard_config).expect("it is made");
-    opened.nodes[0].checkpointed(&marks);
+    assert!(take_checkpoint(&mut files, &mut opened, 0));
+    assert_eq!(
+        opened.nodes[0].pop_freed(),
+        None,
+        "were the only checkpoint damaged, the log would be needed"
+    );
+    fill(&mut files, &mut opened, 200, 20);
+    everything(&mut opened);
+    assert!(take_checkpoint(&mut files, &mut opened, 0));
     let log = opened.manifest.current().logs[0].log;
     let mut freed = 0;
     while let Some(segment) = opened.nodes[0].pop_freed() {

@@ -64,6 +64,26 @@ impl World {
         stopped
     }
 
+    /// Now and then the disk spoils the newest checkpoint of one log, or an operator puts another's in its place.
+    pub(super) fn maybe_spoil_checkpoint(&mut self) {
+        if !self.rng.percent(self.plan.spoiled_checkpoints) {
+            return;
+        }
+        let newest: Vec<String> = self
+            .disk
+            .paths_in("checkpoints")
+            .filter(|path| path.ends_with(".ckpt"))
+            .map(str::to_owned)
+            .collect();
+        if newest.is_empty() {
+            return;
+        }
+        let path = &newest[self.rng.index(newest.len())];
+        let other = &newest[self.rng.index(newest.len())];
+        self.trace(|| format!("{path} is spoiled"));
+        self.disk.spoil(path, other, &mut self.rng);
+    }
+
     /// Takes a thread off its core for a while.
     pub(crate) fn maybe_stall(&mut self) {
         if self.machine.is_none() || self.calm || !self.rng.percent(self.plan.stalls) {

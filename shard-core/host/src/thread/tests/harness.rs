@@ -97,6 +97,13 @@ impl Files for RecordedFiles {
             .clone()
             .around(Some(done), || self.0.zero(path, offset, len), None)
     }
+    fn cut(&mut self, path: &str, len: u64) -> io::Result<()> {
+        let done = Done::Cut {
+            path: path.to_owned(),
+            len,
+        };
+        self.1.clone().around(Some(done), || self.0.cut(path, len), None)
+    }
     fn sync(&mut self, path: &str) -> io::Result<()> {
         self.1.clone().around(
             None,
