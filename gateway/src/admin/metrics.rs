@@ -37,6 +37,10 @@ pub struct Snapshot {
     pub nets: Vec<NetThread>,
     /// Per shard thread.
     pub shards: Vec<ShardThread>,
+    /// Bytes of closed segments read again.
+    pub scrub_bytes: u64,
+    /// Faults that scrubbing found; one that stays is found again in each pass.
+    pub scrub_faults: u64,
     /// TLS handshakes finished: full and resumed.
     pub handshakes_full: u64,
     /// Handshakes that resumed a session.

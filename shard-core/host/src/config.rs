@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tidegate_shard_core::Limits;
 
 use crate::host::Failure;
+use crate::limits;
 
 /// Which disk writer moves the log's blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,6 +44,8 @@ pub struct HostConfig {
     pub segment_bytes: u32,
     /// Bytes of log that may be owed to the store, over all threads; beyond it new orders are refused.
     pub backlog_bytes_max: u64,
+    /// Bytes of closed segments that are read again a second, to find damage early. 0: none.
+    pub scrub_bytes_per_s: u64,
     /// A request that waited longer than this from its first byte to its turn is answered `Shed`, in ms.
     pub shed_after_ms: u32,
     /// How often a stock row is sent to the net threads at most, in milliseconds.
@@ -73,6 +76,7 @@ impl HostConfig {
             writer: WriterChoice::Auto,
             segment_bytes: tidegate_log::limits::SEGMENT_BYTES_DEFAULT,
             backlog_bytes_max: tidegate_node::limits::BACKLOG_BYTES_MAX,
+            scrub_bytes_per_s: limits::SCRUB_BYTES_PER_S,
             shed_after_ms: 50,
             stock_every_ms: tidegate_node::limits::STOCK_EVERY_MS,
             credits: 2048,
@@ -96,6 +100,7 @@ impl std::fmt::Debug for HostConfig {
             .field("writer", &self.writer)
             .field("segment_bytes", &self.segment_bytes)
             .field("backlog_bytes_max", &self.backlog_bytes_max)
+            .field("scrub_bytes_per_s", &self.scrub_bytes_per_s)
             .field("shed_after_ms", &self.shed_after_ms)
             .field("stock_every_ms", &self.stock_every_ms)
             .field("credits", &self.credits)

@@ -20,6 +20,7 @@ use crate::limits;
 use crate::lock::Lock;
 use crate::os_files::OsFiles;
 use crate::port::NetPort;
+use crate::scrub::ScrubStats;
 use crate::shared::Shared;
 use crate::start_error::StartError;
 use crate::stats::ThreadStats;
@@ -64,6 +65,7 @@ pub struct Host {
     /// Dropped at the stop: the keepers end with the last of their senders.
     keepers: Option<Keepers>,
     keeper_threads: Vec<JoinHandle<()>>,
+    scrub: Arc<ScrubStats>,
     _lock: Lock,
 }
 
@@ -131,6 +133,11 @@ impl Host {
     /// The figures of each shard thread.
     pub fn stats(&self) -> Vec<Arc<ThreadStats>> {
         self.shared.stats.clone()
+    }
+
+    /// The figures of scrubbing.
+    pub fn scrub_stats(&self) -> Arc<ScrubStats> {
+        Arc::clone(&self.scrub)
     }
 
     /// Set once the log cannot go on: no more is acknowledged, and the process should exit non-zero.
@@ -284,12 +291,14 @@ fn serve(starting: Starting<'_>, nets: usize, lock: Lock) -> Result<(Host, Vec<N
         bells.iter().map(|bell| Mailbox::new(Arc::clone(bell))).unzip();
     let old = Old::new(opened.old_logs.clone(), manifest.clone());
     let open_config = Arc::clone(&starting.open_config);
+    let scrub = Arc::new(ScrubStats::default());
     let (keepers, keeper_threads) = keeper::start(
         &config.data_dir,
         open_config,
         manifest.shards,
         mailboxes.clone(),
         old,
+        (config.scrub_bytes_per_s, Arc::clone(&scrub)),
     )
     .map_err(io_error("starting a thread"))?;
     let mut host = Host {
@@ -299,6 +308,7 @@ fn serve(starting: Starting<'_>, nets: usize, lock: Lock) -> Result<(Host, Vec<N
         threads: Vec::new(),
         keepers: Some(keepers),
         keeper_threads,
+        scrub,
         _lock: lock,
     };
     let nets = mesh.nets.into_iter();
@@ -365,6 +375,7 @@ mod tests {
             ],
             keepers: None,
             keeper_threads: Vec::new(),
+            scrub: Arc::default(),
             _lock: Lock::take(dir.path()).unwrap(),
         };
         let failed = wait_until_ready(&mut host, &is_ready);

@@ -25,7 +25,7 @@ mod intake;
 mod outbound;
 mod rest;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upkeep;
 
 use outbound::Outbound;

@@ -152,7 +152,6 @@ impl<F: Files> Groups<'_, '_, F> {
     }
 
     /// The shards of a group as they are at the end of the closed segments, and where that is.
-    #[expect(clippy::type_complexity, reason = "shards, and a position beside them")]
     fn replay(&mut self, group: &[u16]) -> Result<(Vec<(ShardMark, Shard)>, Position), OpenError> {
         let mut shards: Vec<Shard> = group
             .iter()

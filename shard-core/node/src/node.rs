@@ -82,8 +82,9 @@ pub struct Node {
     /// The home whose timers are looked at first, so that none starves another.
     turn_from: usize,
     rows_at: Millis,
-    /// Bytes that the log keeps.
+    /// Bytes that the log keeps, and this thread's share of what the logs of earlier layouts keep.
     owed_bytes: u64,
+    old_bytes: u64,
     /// The host could not prepare the next segment.
     no_room: bool,
     checkpointing: bool,
@@ -129,6 +130,7 @@ impl Node {
             homes,
             home_of,
             owed_bytes: retention.bytes(),
+            old_bytes: 0,
             closed: retention.closed().last(),
             closed_count,
             appender,
@@ -242,7 +244,7 @@ impl Node {
         self.progress.sealed = batch.last;
         let end = batch.offset + batch.bytes.len() as u32;
         self.retention.note(batch.segment, end, &batch.ops);
-        self.owed_bytes = self.retention.bytes();
+        self.owed_bytes = self.retention.bytes() + self.old_bytes;
         batch
     }
 

@@ -141,7 +141,9 @@ pub fn open<F: Files>(
         .iter()
         .map(|known| format!("{}: {}; the start did without it", known.path, known.error))
         .collect();
-    let nodes = state.into_nodes(config, &manifest);
+    let mut nodes = state.into_nodes(config, &manifest);
+    let share = old_logs.bytes() / nodes.len() as u64;
+    nodes.iter_mut().for_each(|node| node.set_old_bytes(share));
     Ok(Opened {
         nodes,
         manifest,

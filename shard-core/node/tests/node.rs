@@ -8,5 +8,7 @@ mod common;
 mod cost;
 #[path = "node/gating.rs"]
 mod gating;
+#[path = "node/growth.rs"]
+mod growth;
 #[path = "node/restart.rs"]
 mod restart;

@@ -36,6 +36,7 @@ impl ShardThread {
                 Ok(Notice::Checkpointed(marks)) => self.node.checkpointed(&marks),
                 Ok(Notice::CheckpointFailed) => self.node.checkpoint_failed(),
                 Ok(Notice::Applied(shard, op)) => self.node.applied(now, shard, op),
+                Ok(Notice::OldBytes(bytes)) => self.node.set_old_bytes(bytes),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }

@@ -85,8 +85,15 @@ impl Node {
             let home = &homes[usize::from(home_of[usize::from(shard)])];
             needless_upto(home, planted)
         })?;
-        self.owed_bytes = self.retention.bytes();
+        self.owed_bytes = self.retention.bytes() + self.old_bytes;
         Some(freed)
+    }
+
+    /// This thread's share of the bytes that logs of earlier layouts keep for the store: they count against the
+    /// backlog, so that it bounds the data directory and not only the log of today.
+    pub fn set_old_bytes(&mut self, bytes: u64) {
+        self.old_bytes = bytes;
+        self.owed_bytes = self.retention.bytes() + bytes;
     }
 
     /// How far the store has applied a shard of this thread since the start.

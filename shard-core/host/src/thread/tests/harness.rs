@@ -28,7 +28,7 @@ use crate::{NetPort, ThreadStats};
 
 /// What happened, in its order, over all threads, and what is to go wrong.
 #[derive(Clone, Default)]
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     pub(super) events: Arc<Mutex<Vec<Done>>>,
     pub(super) faults: Arc<Faults>,
 }
@@ -221,7 +221,7 @@ pub(super) fn place(number: u64) -> Command {
 }
 
 /// Running shard threads and one port.
-pub(super) struct World {
+pub(crate) struct World {
     pub(super) shared: Arc<Shared>,
     pub(super) port: NetPort,
     pub(super) recorder: Recorder,
@@ -232,7 +232,7 @@ pub(super) struct World {
 
 impl World {
     /// Opens `dir` and starts the real threads on it.
-    pub(super) fn start(dir: &Path, recorder: &Recorder, entropy: u64) -> World {
+    pub(crate) fn start(dir: &Path, recorder: &Recorder, entropy: u64) -> World {
         let mut files = RecordedFiles(OsFiles::new(dir), recorder.clone());
         let opened = open(&mut files, &open_config(THREADS, entropy), &mut |_| {}).unwrap();
         let clock = Clock::start(opened.last_time, true).unwrap();
@@ -295,7 +295,7 @@ impl World {
         }
     }
 
-    pub(super) fn stop(self) {
+    pub(crate) fn stop(self) {
         self.shared.stop(&self.bells);
         self.threads.into_iter().for_each(|thread| thread.join().unwrap());
         self.keeper.join().unwrap();
@@ -331,7 +331,7 @@ impl World {
         }
     }
 
-    pub(super) fn fill_catalogue(&mut self) {
+    pub(crate) fn fill_catalogue(&mut self) {
         for n in 0..10 {
             let put = PutSku {
                 price: Some(5),
@@ -350,7 +350,7 @@ impl World {
     }
 
     /// Places orders, 40 at a time; every acknowledgement is recorded where it was seen.
-    pub(super) fn place_orders(&mut self, first: u64, orders: u64) {
+    pub(crate) fn place_orders(&mut self, first: u64, orders: u64) {
         let (mut next, mut open) = (first, 0);
         while open > 0 || next < first + orders {
             while open < 40 && next < first + orders {
