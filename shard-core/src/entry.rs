@@ -63,6 +63,8 @@ pub enum Effect {
     Applied {
         /// Highest applied op.
         op: Op,
+        /// Chain hash of the record that made it, as the store has it.
+        chain: u64,
     },
     /// A SKU was made or changed.
     SkuPut(Box<SkuPut>),

@@ -11,7 +11,7 @@ use crate::shard::{Shard, ShardConfig};
 use crate::wire::{Reader, Writer};
 use rows::*;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Shard {
     /// Appends the state; equal states give equal bytes. Volatile bookkeeping is left out.
@@ -26,6 +26,7 @@ impl Shard {
         w.word(self.last_id.0);
         w.varint(self.lease_until.0);
         w.varint(self.applied.0);
+        w.word(self.applied_chain);
         self.write_skus(&mut w);
         let orders = self.orders.sorted();
         w.varint(orders.len() as u64);
@@ -101,6 +102,7 @@ impl Shard {
         shard.lease_until = r.millis()?;
         shard.lease_durable = shard.lease_until;
         shard.applied = Op(r.varint()?);
+        shard.applied_chain = r.word()?;
         shard.read_skus(&mut r)?;
         shard.read_orders(&mut r)?;
         shard.read_holds(&mut r)?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tidegate_log::ShardMark;
 use tidegate_shard_core::Limits;
 
 use crate::host::Failure;
@@ -57,6 +58,8 @@ pub struct HostConfig {
     pub limits: Limits,
     /// A name for the store this data directory feeds; kept in the manifest, and another one is refused.
     pub store: String,
+    /// What that store says to have of each shard: the start reaches every mark, with equal hashes, or is refused.
+    pub marks: Vec<ShardMark>,
     /// Lets a start go on although the wall clock is more than 24 h ahead of the log.
     pub allow_clock_jump: bool,
     /// Told when a write or sync fails. The line on stderr is printed anyway.
@@ -82,6 +85,7 @@ impl HostConfig {
             credits: 2048,
             limits: Limits::default(),
             store: "none".to_owned(),
+            marks: Vec::new(),
             allow_clock_jump: false,
             on_failure: None,
         }
@@ -105,6 +109,7 @@ impl std::fmt::Debug for HostConfig {
             .field("stock_every_ms", &self.stock_every_ms)
             .field("credits", &self.credits)
             .field("store", &self.store)
+            .field("marks", &self.marks)
             .field("allow_clock_jump", &self.allow_clock_jump)
             .finish_non_exhaustive()
     }

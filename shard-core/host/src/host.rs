@@ -2,20 +2,22 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
 use tidegate_link::Bell;
 use tidegate_link::mesh::{Mesh, Plan};
+use tidegate_log::{Manifest, ShardMark};
 use tidegate_node::{OpenConfig, Opened, open};
-use tidegate_shard_core::{Op, ShardConfig, ShardId};
+use tidegate_shard_core::{ShardConfig, ShardId};
 
 use crate::clock::Clock;
 use crate::config::HostConfig;
 use crate::disk::{self, Selected};
-use crate::keeper::{self, Job, Keepers, Mailbox, Notice, Old};
+use crate::feed::HostFeed;
+use crate::keeper::{self, Keepers, Mailbox, Notice, Old};
 use crate::limits;
 use crate::lock::Lock;
 use crate::os_files::OsFiles;
@@ -66,6 +68,8 @@ pub struct Host {
     keepers: Option<Keepers>,
     keeper_threads: Vec<JoinHandle<()>>,
     scrub: Arc<ScrubStats>,
+    data_dir: PathBuf,
+    manifest: Manifest,
     _lock: Lock,
 }
 
@@ -150,12 +154,18 @@ impl Host {
         self.shared.shards()
     }
 
-    /// The store has durably applied everything of the shard up to `op`: its log and memory may be freed.
-    pub fn applied(&self, shard: ShardId, op: Op) {
-        self.mailboxes[self.shared.thread_of(shard)].tell(Notice::Applied(shard, op));
-        if let Some(keepers) = &self.keepers {
-            keepers.ask(Job::Applied { shard, op });
-        }
+    /// A feed for a store that has each shard up to its mark, those that [`HostConfig::marks`] named at the start. Drop it
+    /// before [`Host::stop`], which waits for it. `None` once the host has stopped.
+    pub fn feed(&self, marks: &[ShardMark]) -> Option<HostFeed> {
+        let keepers = self.keepers.clone()?;
+        Some(HostFeed::new(
+            &self.data_dir,
+            &self.manifest,
+            marks,
+            Arc::clone(&self.shared),
+            self.mailboxes.clone(),
+            keepers,
+        ))
     }
 }
 
@@ -245,6 +255,7 @@ fn open_config(config: &HostConfig) -> Result<OpenConfig, StartError> {
     })?;
     let mut open = OpenConfig::new(shards, config.threads);
     open.store.clone_from(&config.store);
+    open.marks.clone_from(&config.marks);
     open.entropy = entropy;
     open.segment_bytes = config.segment_bytes;
     open.shard = ShardConfig {
@@ -309,6 +320,8 @@ fn serve(starting: Starting<'_>, nets: usize, lock: Lock) -> Result<(Host, Vec<N
         keepers: Some(keepers),
         keeper_threads,
         scrub,
+        data_dir: config.data_dir.clone(),
+        manifest: manifest.clone(),
         _lock: lock,
     };
     let nets = mesh.nets.into_iter();
@@ -376,6 +389,15 @@ mod tests {
             keepers: None,
             keeper_threads: Vec::new(),
             scrub: Arc::default(),
+            data_dir: dir.path().to_owned(),
+            manifest: Manifest {
+                shards: 0,
+                hash: String::new(),
+                store: String::new(),
+                start: tidegate_log::StartNumber(0),
+                next_segment: tidegate_log::SegmentNumber(1),
+                layouts: Vec::new(),
+            },
             _lock: Lock::take(dir.path()).unwrap(),
         };
         let failed = wait_until_ready(&mut host, &is_ready);

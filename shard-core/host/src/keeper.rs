@@ -57,7 +57,10 @@ pub(crate) enum Notice {
     Broken(String),
     Checkpointed(Vec<ShardMark>),
     CheckpointFailed,
-    Applied(ShardId, Op),
+    /// The store has everything up to the mark.
+    Applied(ShardMark),
+    /// Store and log have parted.
+    StopShard(ShardId),
     /// The thread's share of the bytes that earlier layouts' logs keep.
     OldBytes(u64),
 }

@@ -13,6 +13,7 @@
 pub mod clock;
 pub mod config;
 pub mod disk;
+mod feed;
 pub mod host;
 mod keeper;
 pub mod limits;
@@ -27,6 +28,7 @@ pub mod stats;
 mod thread;
 
 pub use config::{HostConfig, WriterChoice};
+pub use feed::HostFeed;
 pub use host::{Failure, Host, Progress};
 pub use port::{Answer, Event, NetPort, Request, StageTimes, StockRow, Unavailable};
 pub use scrub::ScrubStats;

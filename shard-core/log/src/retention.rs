@@ -110,6 +110,11 @@ impl Retention {
         Some(held.number)
     }
 
+    /// The oldest segment.
+    pub fn oldest(&self) -> Option<SegmentNumber> {
+        self.segments.front().map(|held| held.number)
+    }
+
     /// Segments before the newest, oldest first: closed, fit to be read for a checkpoint or a feed.
     pub fn closed(&self) -> impl Iterator<Item = SegmentNumber> + '_ {
         let closed = self.segments.len().saturating_sub(1);

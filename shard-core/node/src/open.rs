@@ -7,7 +7,7 @@
 //! all shards are checkpointed under new logs and the manifest is switched; the old logs stay until they are applied.
 //! Doing all of it again after a crash in between is harmless.
 
-use tidegate_log::{LogId, Manifest};
+use tidegate_log::{LogId, Manifest, ShardMark};
 use tidegate_shard_core::{Millis, ShardConfig, ShardId};
 
 use crate::checkpoint;
@@ -17,6 +17,7 @@ use crate::segments;
 
 mod error;
 mod manifest;
+mod marks;
 mod old_logs;
 mod state;
 
@@ -41,6 +42,9 @@ pub struct OpenConfig {
     pub threads: usize,
     /// The store that the data directory feeds; a directory of another store is refused.
     pub store: String,
+    /// What the store says to have of each shard, by any number of marks: the start reaches every one, with equal hashes,
+    /// or is refused.
+    pub marks: Vec<ShardMark>,
     /// Random bits, for the ids of new logs.
     pub entropy: u64,
     /// The configuration of a shard; id and count are filled in.
@@ -62,6 +66,7 @@ impl OpenConfig {
             shards,
             threads,
             store: "none".to_owned(),
+            marks: Vec::new(),
             entropy: 0,
             shard: ShardConfig::new(ShardId(0), shards),
             node: NodeConfig::new(LogId(0), shards),
@@ -129,6 +134,7 @@ pub fn open<F: Files>(
         }
     }
     state.check(&found)?;
+    state.marks.reached(&state.shards)?;
     let manifest = next_manifest(files, config, &found, &state)?;
     files.replace("", MANIFEST, &manifest.encode())?;
     state.replace_unusable(files, &manifest)?;

@@ -6,6 +6,8 @@ mod checkpoints;
 mod common;
 #[path = "node/cost.rs"]
 mod cost;
+#[path = "node/feed.rs"]
+mod feed;
 #[path = "node/gating.rs"]
 mod gating;
 #[path = "node/growth.rs"]

@@ -65,6 +65,8 @@ pub struct Figures {
     pub skipped: u64,
     /// Damaged checkpoints that starts passed over.
     pub passed_over: u64,
+    /// Entries that the machine's feed handed out.
+    pub fed: u64,
     /// Segments freed.
     pub freed: u64,
     /// Messages between threads.
@@ -181,6 +183,7 @@ impl World {
         let now = machine.time_at_most();
         self.audit.finish(machine, now)?;
         self.clients.finish(&self.audit)?;
+        self.check_wrong_marks()?;
         self.figures.entries = self.audit.entries();
         (self.figures.orders, self.figures.spread_orders) = self.audit.orders_placed();
         Ok(self.figures)

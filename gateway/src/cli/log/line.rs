@@ -165,7 +165,7 @@ impl Body {
             Effect::Start { term } => self.term = Some(*term),
             Effect::Lease { until } => self.until = Some(until.0),
             Effect::Digest { digest } => self.digest = Some(format!("{digest:016x}")),
-            Effect::Applied { op } => self.applied = Some(op.0),
+            Effect::Applied { op, .. } => self.applied = Some(op.0),
             Effect::SkuPut(_) | Effect::StockChanged(_) => self.stock(effect),
             Effect::Placed(placed) => {
                 self.placed(at, placed);

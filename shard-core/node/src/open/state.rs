@@ -9,6 +9,7 @@ use tidegate_log::{
 };
 use tidegate_shard_core::{Millis, Op, Shard};
 
+use super::marks::Marks;
 use super::{OpenConfig, OpenError, Recovering, current_logs};
 use crate::checkpoint::{self, Unusable};
 use crate::files::Files;
@@ -21,6 +22,10 @@ pub(super) struct State {
     pub(super) chains: Chains,
     /// The checkpoint of each current log that has a sound one.
     checkpoints: Vec<Checkpoint>,
+    /// What the store says to have.
+    pub(super) marks: Marks,
+    /// A mark lies below a checkpoint, so the whole log is read.
+    read_all: bool,
     /// Checkpoints that were passed over.
     pub(super) unusable: Vec<Unusable>,
     /// Each log and what is known of it, oldest layout first.
@@ -75,6 +80,12 @@ impl State {
                 shards[usize::from(mark.shard)] = (shard, Op(mark.op));
             }
         }
+        let mut marks = Marks::new(&config.marks);
+        let mut read_all = false;
+        for at in checkpoints.iter().flat_map(|c: &Checkpoint| &c.marks) {
+            marks.checkpointed(*at, &shards[usize::from(at.shard)].0)?;
+            read_all |= marks.need_the_log_below(*at);
+        }
         let last_time = shards
             .iter()
             .map(|(shard, _)| shard.time())
@@ -85,6 +96,8 @@ impl State {
             shards,
             chains,
             checkpoints,
+            marks,
+            read_all,
             unusable,
             logs: Vec::new(),
             last_time,
@@ -93,10 +106,10 @@ impl State {
     }
 
     /// Whether each current log has a sound checkpoint. It was made over everything in the logs of earlier layouts, which
-    /// need not be read then.
+    /// need not be read then, unless for a mark.
     pub(super) fn is_checkpointed(&self, manifest: &Manifest) -> bool {
         let has = |log: &LogId| self.checkpoints.iter().any(|known| known.log == *log);
-        current_logs(manifest).iter().all(has)
+        !self.read_all && current_logs(manifest).iter().all(has)
     }
 
     /// Takes note of a log that need not be read.
@@ -133,6 +146,7 @@ impl State {
         let (covered, marks) = known.map_or((Position::START, Vec::new()), |known| {
             (known.covered, known.marks.clone())
         });
+        let covered = if self.read_all { Position::START } else { covered };
         let options = RecoveryOptions {
             next_segment_min,
             covered,
@@ -170,13 +184,14 @@ impl State {
     ) -> Result<Recovered, OpenError> {
         let shared = RefCell::new(&mut *files);
         let mut source = LogFiles::new(&shared, log);
-        let (shards, seen) = (&mut self.shards, &mut self.recovered);
+        let (shards, seen, marks) = (&mut self.shards, &mut self.recovered, &mut self.marks);
         let read = recover(&mut source, log, &mut self.chains, options, |record| {
             seen.records += 1;
             seen.bytes += record.payload.len() as u64;
             if seen.records % 65_536 == 0 {
                 progress(*seen);
             }
+            marks.record(&record)?;
             match shards.get_mut(usize::from(record.shard)) {
                 Some((shard, _)) => checkpoint::apply(shard, &record),
                 None => Err(OpenError::UnknownShard { shard: record.shard }),
@@ -270,7 +285,10 @@ impl State {
                 retention = retention.with_skipped(&found.skipped, &found.marks);
             }
             let appender = Appender::new(appender, &self.chains);
-            nodes.push(Node::new(node, shards, appender, retention));
+            let checkpoint = self.checkpoints.iter().find(|known| known.log == log);
+            let mut node = Node::new(node, shards, appender, retention);
+            node.recovered_from(checkpoint.map_or(SegmentNumber::NONE, |known| known.covered.segment));
+            nodes.push(node);
         }
         nodes
     }

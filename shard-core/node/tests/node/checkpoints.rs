@@ -3,7 +3,6 @@
 use crate::common::*;
 use crate::restart::{fill, open_shop, ops, take_checkpoint};
 use tidegate_node::{OpenError, Opened, checkpoint, open, segments};
-use tidegate_shard_core::ShardId;
 
 fn log_of(opened: &Opened) -> tidegate_log::LogId {
     opened.manifest.current().logs[0].log
@@ -115,10 +114,7 @@ fn a_start_without_a_sound_checkpoint_and_without_the_logs_beginning_is_refused(
     let mut files = Memory::default();
     let mut opened = with_two_checkpoints(&mut files);
     let log = log_of(&opened);
-    for shard in 0..4 {
-        let op = opened.nodes[0].shard(ShardId(shard)).expect("here").op();
-        opened.nodes[0].applied(NOW, ShardId(shard), op);
-    }
+    apply_all(&mut opened);
     let segment = opened.nodes[0].pop_freed().expect("both checkpoints hold it");
     segments::free(&mut files, log, segment).expect("memory");
     drop(opened);

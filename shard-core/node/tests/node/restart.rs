@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use tidegate_node::{OpenError, checkpoint, open, segments};
-use tidegate_shard_core::{Command, Op, ShardId};
+use tidegate_shard_core::{Command, ShardId};
 
 /// Places orders until every thread has closed a few segments.
 pub fn fill(files: &mut Memory, opened: &mut tidegate_node::Opened, from: u64, count: u64) {
@@ -104,12 +104,7 @@ fn a_segment_goes_only_when_it_is_applied_and_checkpointed() {
     let mut files = Memory::default();
     let mut opened = open_shop(&mut files, 1);
     fill(&mut files, &mut opened, 100, 60);
-    let everything = |opened: &mut tidegate_node::Opened| {
-        for shard in 0..4 {
-            let op = opened.nodes[0].shard(ShardId(shard)).expect("here").op();
-            opened.nodes[0].applied(NOW, ShardId(shard), op);
-        }
-    };
+    let everything = apply_all;
     assert_eq!(opened.nodes[0].pop_freed(), None, "neither");
     everything(&mut opened);
     assert_eq!(opened.nodes[0].pop_freed(), None, "no checkpoint");
@@ -136,14 +131,6 @@ fn a_segment_goes_only_when_it_is_applied_and_checkpointed() {
         ops(&open(&mut files, &config(4, 1), &mut |_| {}).expect("it opens")),
         before
     );
-}
-
-#[test]
-fn an_applied_mark_beyond_the_shard_is_ignored() {
-    let mut files = Memory::default();
-    let mut opened = open_shop(&mut files, 1);
-    opened.nodes[0].applied(NOW, ShardId(0), Op(1_000_000));
-    assert_eq!(opened.nodes[0].applied_upto(ShardId(0)), Some(Op(0)));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tidegate_link::mesh::{Mesh, Plan};
 use tidegate_log::{AlignedBuf, SegmentNumber};
 use tidegate_node::{Envelope, Files, OpenConfig, open, segments};
 use tidegate_shard_core::{
-    Buyer, Command, KeyHash, Line, Lines, Op, Outcome, Place, PutSku, ShardId, SkuName, body_hash, home_shard,
+    Buyer, Command, KeyHash, Line, Lines, Outcome, Place, PutSku, SkuName, body_hash, home_shard,
 };
 
 use super::images::Event as Done;
@@ -397,8 +397,7 @@ fn keep(data_dir: &Path, files: &mut RecordedFiles, jobs: &mpsc::Receiver<Job>, 
                         .unwrap();
                 // Everything that is checkpointed counts as applied, so that segments are freed and used again.
                 for mark in &made {
-                    let (shard, op) = (ShardId(mark.shard), Op(mark.op));
-                    mailboxes[thread].tell(Notice::Applied(shard, op));
+                    mailboxes[thread].tell(Notice::Applied(*mark));
                 }
                 mailboxes[thread].tell(Notice::Checkpointed(made));
             }
