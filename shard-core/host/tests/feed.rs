@@ -169,9 +169,7 @@ fn a_start_whose_log_does_not_have_what_the_store_has_names_shard_and_op() {
         op: marks[3].op + 100_000,
         ..marks[3]
     };
-    let refused = start(dir.path(), &[beyond])
-        .map(drop)
-        .expect_err("it is refused");
+    let refused = start(dir.path(), &[beyond]).map(drop).expect_err("it is refused");
     let text = refused.to_string();
     assert!(
         text.contains("shard 3") && text.contains(&beyond.op.to_string()),
