@@ -15,6 +15,9 @@ const SHOWN: usize = 8;
 
 const RUNS: usize = 3;
 
+/// The last orders come when the limited sale is over, and while the counts of its buyers are freed.
+const CLOSING: u64 = 2_000;
+
 const START: Millis = Millis(EPOCH.0 + 1_000_000_000);
 
 fn main() {
@@ -24,6 +27,9 @@ fn main() {
     for _ in 0..RUNS {
         let mut shard = shop(orders);
         for number in 0..orders {
+            if number + CLOSING == orders {
+                end_sale(&mut shard);
+            }
             let command = order(number);
             let begun = Instant::now();
             let entry = shard.decide(START, Input::Command(&command)).entry;
@@ -38,6 +44,19 @@ fn main() {
     for (ns, number) in pauses.into_iter().take(SHOWN) {
         println!("order {number}: {} us", ns / 1000);
     }
+}
+
+/// The counts of all buyers go; the sale goes on under no limit, so that there are orders to time.
+fn end_sale(shard: &mut Shard) {
+    let mut put = PutSku::new("HOT".parse().expect("a name"));
+    put.buyer_limit = Some(None);
+    let put = shard.decide(START, Input::Command(&Command::PutSku(put.into())));
+    let begun = Instant::now();
+    shard.apply(&put.entry.expect("an entry"));
+    println!(
+        "the counts of all buyers go in {} us",
+        begun.elapsed().as_micros()
+    );
 }
 
 fn shop(orders: u64) -> Shard {

@@ -90,6 +90,7 @@ fn kind_byte(effect: &Effect) -> u8 {
         Effect::Hold(_) => 20,
         Effect::HoldSettled { .. } => 21,
         Effect::Tombstone { .. } => 22,
+        Effect::SaleOver { .. } => 23,
     }
 }
 
@@ -103,6 +104,7 @@ fn write_effect(w: &mut Writer<'_>, effect: &Effect) {
             w.word(*chain);
         }
         Effect::SkuPut(put) => write_sku_put(w, put),
+        Effect::SaleOver { sku } => w.text(sku.as_str()),
         Effect::StockChanged(change) => write_stock_changed(w, change),
         Effect::Placed(placed) => write_placed(w, placed),
         Effect::Gathering(gathering) => {
@@ -279,6 +281,7 @@ fn read_effect(r: &mut Reader<'_>, kind: u8) -> Result<Effect, DecodeError> {
             attempt: r.byte()?,
             until: r.millis()?,
         },
+        23 => Effect::SaleOver { sku: r.sku()? },
         _ => return Err(DecodeError("unknown kind")),
     })
 }

@@ -69,6 +69,15 @@ impl Index {
         }
     }
 
+    /// Gives the room of one table back; false when there is none left. What was in it is not found any more.
+    pub(crate) fn drop_part(&mut self) -> bool {
+        if self.table.capacity() > 0 {
+            self.table = HashTable::new();
+            return true;
+        }
+        self.parts.pop().is_some()
+    }
+
     pub(crate) fn remove(&mut self, hash: u64, slot: u32) {
         let print = print(hash);
         let part = self.part_mut(print);

@@ -128,6 +128,7 @@ impl Shard {
         if entry.forget != Forget::NOTHING {
             self.forget(entry.forget);
         }
+        self.skus.free_some();
         let at = entry.at;
         match &entry.effect {
             Effect::Placed(placed) => self.apply_placed(at, placed),
@@ -170,7 +171,11 @@ impl Shard {
                 attempt,
                 until,
             } => self.apply_tombstone((*order, *attempt), *until),
-            Effect::SkuPut(put) => self.apply_sku_put(put),
+            Effect::SkuPut(put) => self.apply_sku_put(at, put),
+            Effect::SaleOver { sku } => {
+                let slot = self.skus.known(sku);
+                self.skus.end_counts(slot);
+            }
             Effect::StockChanged(change) => self.apply_stock_changed(at, change),
             Effect::Start { term } => self.apply_start(*term),
             Effect::Lease { until } => {

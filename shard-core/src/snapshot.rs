@@ -147,7 +147,7 @@ impl Shard {
                 return Err(DecodeError("more committed than stocked"));
             }
             let groups = self.skus.groups().len();
-            self.skus.put(&put);
+            self.skus.put(Millis(0), &put);
             if self.skus.groups().len() != groups {
                 return Err(DecodeError("a group is missing"));
             }
@@ -156,10 +156,18 @@ impl Shard {
         }
         for slot in 0..self.skus.rows.len() as u32 {
             if self.skus.own_counts(slot).is_some() {
+                if r.flag()? {
+                    self.skus.restore_over(slot);
+                }
                 read_counts(r, |buyer, units| self.skus.count(slot, &buyer, units))?;
             }
         }
         for group in 0..self.skus.groups().len() as u32 {
+            if r.flag()? {
+                let member = self.skus.member_of(group);
+                self.skus
+                    .restore_over(member.ok_or(DecodeError("a group without SKUs is over"))?);
+            }
             read_counts(r, |buyer, units| {
                 self.skus.restore_group_count(group, &buyer, units)
             })?;
@@ -260,6 +268,7 @@ impl Shard {
                 _ => {}
             }
         }
+        (0..self.skus.rows.len() as u32).for_each(|slot| self.plan_sale_end(slot));
         let asks: Vec<_> = self
             .holds
             .rows()

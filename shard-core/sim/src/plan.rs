@@ -130,6 +130,7 @@ impl Plan {
         let limits = Limits {
             gather_ms: self.gather_ms,
             closing_grace_ms: 300,
+            counts_after_sale_ms: 100,
             payment_margin_ms: 20,
             again_ms: 20,
             ..Limits::default()

@@ -65,6 +65,8 @@ pub struct Figures {
     pub skipped: u64,
     /// Damaged checkpoints that starts passed over.
     pub passed_over: u64,
+    /// Sales whose buyers' counts went.
+    pub sales_over: u64,
     /// Entries that the machine's feed handed out.
     pub fed: u64,
     /// Segments freed.
@@ -184,6 +186,7 @@ impl World {
         self.audit.finish(machine, now)?;
         self.clients.finish(&self.audit)?;
         self.check_wrong_marks()?;
+        self.figures.sales_over = self.audit.sales_over;
         self.figures.entries = self.audit.entries();
         (self.figures.orders, self.figures.spread_orders) = self.audit.orders_placed();
         Ok(self.figures)

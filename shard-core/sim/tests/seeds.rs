@@ -11,6 +11,7 @@ const SEEDS: u64 = 2000;
 fn two_thousand_seeds_keep_every_rule() {
     let next = AtomicU64::new(0);
     let orders = AtomicU64::new(0);
+    let sales_over = AtomicU64::new(0);
     let (skipped, passed_over) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = || {
         loop {
@@ -21,6 +22,7 @@ fn two_thousand_seeds_keep_every_rule() {
             match run_seed(seed, None, false) {
                 Ok(figures) => {
                     orders.fetch_add(figures.orders, Ordering::Relaxed);
+                    sales_over.fetch_add(figures.sales_over, Ordering::Relaxed);
                     skipped.fetch_add(figures.skipped, Ordering::Relaxed);
                     passed_over.fetch_add(figures.passed_over, Ordering::Relaxed);
                 }
@@ -36,6 +38,7 @@ fn two_thousand_seeds_keep_every_rule() {
     });
     // A simulation that does nothing breaks no rule either.
     assert!(orders.into_inner() > SEEDS * 50);
+    assert!(sales_over.into_inner() > SEEDS / 4, "sales ended");
     assert!(skipped.into_inner() > SEEDS, "starts read on from checkpoints");
     assert!(
         passed_over.into_inner() > SEEDS / 10,

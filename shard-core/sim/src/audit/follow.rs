@@ -245,6 +245,10 @@ impl Audit {
                 self.ended_holds.insert((shard, *order, *attempt));
                 Ok(())
             }
+            Effect::SaleOver { .. } => {
+                self.sales_over += 1;
+                Ok(())
+            }
             Effect::StockChanged(change) => {
                 *self.changes.entry(change.key).or_default() += 1;
                 Ok(())
