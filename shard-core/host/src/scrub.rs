@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 use tidegate_link::stats::Counter;
-use tidegate_log::{Chains, LogId, Manifest, SegmentFile, SegmentNumber, SegmentSource, WalkError, verify};
+use tidegate_log::{
+    Chains, LogId, Manifest, Position, SegmentFile, SegmentNumber, SegmentSource, WalkError, verify,
+};
 use tidegate_node::{Files, checkpoint, open, segments};
 
 use crate::os_files::OsFiles;
@@ -131,7 +133,12 @@ fn scrub_log(
         let fault = match verify(&mut source, log, &mut Chains::lenient()) {
             Ok(_) => return Ok(()),
             Err(WalkError::Fault(fault)) => fault,
-            // It was freed meanwhile, and so were those before it.
+            // The log of an earlier layout was removed meanwhile.
+            Err(WalkError::Read {
+                error: Stop::Io(error),
+                at,
+            }) if error.kind() == io::ErrorKind::NotFound && at == Position::START => return Ok(()),
+            // The segment was freed meanwhile, and so were those before it.
             Err(WalkError::Read {
                 error: Stop::Io(error),
                 at,

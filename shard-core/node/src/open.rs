@@ -137,7 +137,7 @@ pub fn open<F: Files>(
     state.marks.reached(&state.shards)?;
     let manifest = next_manifest(files, config, &found, &state)?;
     files.replace("", MANIFEST, &manifest.encode())?;
-    state.replace_unusable(files, &manifest)?;
+    state.replace_unusable(files, &found, &manifest)?;
     checkpoint::remove_others(files, &current_logs(&manifest))?;
     old_logs::remove_unknown(files, &manifest)?;
     let old_logs = OldLogs::new(&manifest, &state.logs);

@@ -233,23 +233,23 @@ impl State {
         log.shards.iter().map(shard).collect()
     }
 
-    /// What was passed over must not become the checkpoint before the next. Where earlier layouts hold a log's past, it
-    /// gets a new one, without which that past could not be followed.
+    /// What was passed over must not become the checkpoint before the next. Where earlier layouts hold a log's past, a
+    /// log without a sound checkpoint gets one: the next is made over it and this log alone.
     pub(super) fn replace_unusable<F: Files>(
         &self,
         files: &mut F,
+        found: &Manifest,
         manifest: &Manifest,
     ) -> Result<(), OpenError> {
         for unusable in &self.unusable {
             files.remove(&unusable.path)?;
         }
-        let has = |log: LogId| self.checkpoints.iter().any(|known| known.log == log);
+        // The logs of a new layout have just got theirs.
+        if manifest.layouts.len() == 1 || manifest.layouts.len() > found.layouts.len() {
+            return Ok(());
+        }
         for log in &manifest.current().logs {
-            let lost = self
-                .unusable
-                .iter()
-                .any(|known| known.path == checkpoint::path(log.log));
-            if lost && !has(log.log) && manifest.layouts.len() > 1 {
+            if !self.checkpoints.iter().any(|known| known.log == log.log) {
                 let shards = self.shards_of(log);
                 checkpoint::write(files, log.log, manifest.start.0, manifest.shards, &shards)?;
             }

@@ -151,4 +151,7 @@ fn logs_of_earlier_layouts_are_not_read_again() {
     let opened = open(&mut files, &config(4, 2), &mut |_| {}).expect("it opens");
     assert_eq!(ops(&opened), before);
     assert!(opened.recovered.records > 0, "both copies were damaged");
+    drop(opened);
+    let again = open(&mut files, &config(4, 2), &mut |_| {}).expect("it opens");
+    assert_eq!(again.recovered.records, 0, "the start made new ones");
 }
