@@ -79,6 +79,11 @@ pub enum OpenError {
         /// What was configured.
         wanted: String,
     },
+    /// The number of threads changed too often while nothing was applied.
+    TooManyLayouts {
+        /// The number of threads of the last start.
+        threads: usize,
+    },
     /// More threads than shards, or none.
     Threads {
         /// What was configured.
@@ -163,6 +168,12 @@ impl fmt::Display for OpenError {
             OpenError::OtherStore { found, wanted } => {
                 write!(f, "the data directory feeds the store {found:?}, not {wanted:?}")
             }
+            OpenError::TooManyLayouts { threads } => write!(
+                f,
+                "the number of shard threads changed {} times and the store has applied none of the logs since: \
+                 start with {threads} threads, as the last time",
+                tidegate_log::limits::LAYOUTS_MAX - 1
+            ),
             OpenError::Threads { threads, shards } => {
                 write!(
                     f,

@@ -83,6 +83,10 @@ pub(super) fn next_manifest<F: Files>(
     if found.current().logs.len() == config.threads {
         return Ok(manifest);
     }
+    if found.layouts.len() >= tidegate_log::limits::LAYOUTS_MAX {
+        let threads = found.current().logs.len();
+        return Err(OpenError::TooManyLayouts { threads });
+    }
     let layout = new_layout(&manifest, config);
     segments::create_dirs(files, layout.logs.iter().map(|log| log.log))?;
     for log in &layout.logs {

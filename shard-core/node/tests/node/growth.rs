@@ -56,6 +56,28 @@ fn after_many_restarts_a_start_reads_only_what_the_last_checkpoint_left() {
 }
 
 #[test]
+fn a_change_of_threads_too_many_is_refused_and_the_last_number_goes_on() {
+    let mut files = Memory::default();
+    let mut before = ops(&open_shop(&mut files, 1));
+    for nth in 1..tidegate_log::limits::LAYOUTS_MAX {
+        let mut config = config(4, 1 + nth % 2);
+        config.entropy = nth as u64 * 1000;
+        let opened = start(&mut files, &config);
+        assert_eq!(opened.manifest.layouts.len(), nth + 1);
+        before = ops(&opened);
+    }
+    let last = 1 + (tidegate_log::limits::LAYOUTS_MAX - 1) % 2;
+    let refused = tidegate_node::open(&mut files, &config(4, 3), &mut |_| {})
+        .map(drop)
+        .expect_err("one more");
+    assert!(
+        refused.to_string().contains(&format!("{last} threads")),
+        "{refused}"
+    );
+    assert_eq!(ops(&start_again(&mut files, &config(4, last))), before);
+}
+
+#[test]
 fn the_bytes_of_earlier_layouts_count_against_the_backlog() {
     let mut files = Memory::default();
     let mut opened = open_shop(&mut files, 1);
