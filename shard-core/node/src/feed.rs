@@ -276,6 +276,16 @@ impl Feed {
         let followed = &mut self.logs[at];
         followed.at = walked.end;
         let closed = file.number < upto.segment;
+        if !closed && walked.end < upto {
+            // Silence here would look like a log without news.
+            let text = format!(
+                "{} is durable up to offset {}, and can be read up to {}",
+                crate::segments::path(log, file.number),
+                upto.offset,
+                walked.end.offset
+            );
+            return Err(FeedError::Io(io::Error::other(text)));
+        }
         followed.next = if closed { file.number.next() } else { file.number };
         Ok(closed)
     }
