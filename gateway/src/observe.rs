@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use tidegate_host::ThreadStats;
+use tidegate_host::{ScrubStats, ThreadStats};
 use tidegate_link::stats::{Histogram, Snapshot as LinkSnapshot};
 
 use crate::admin::metrics::{HistogramSnapshot, HttpCount, MetricsSource, NetThread, ShardThread, Snapshot};
@@ -41,6 +41,8 @@ pub struct Observer {
     pub nets: Vec<Arc<NetStats>>,
     /// Figures of the shard threads.
     pub shards: Vec<Arc<ThreadStats>>,
+    /// Figures of scrubbing.
+    pub scrub: Arc<ScrubStats>,
     /// Where a drain begins.
     pub shared: Arc<Shared>,
     /// Set when the net threads run.
@@ -94,6 +96,8 @@ impl MetricsSource for Observer {
             ("verified", sum(|net| net.tokens_verified.get())),
         ];
         snapshot.shards = self.shards.iter().map(|shard| self.shard(shard)).collect();
+        snapshot.scrub_bytes = self.scrub.bytes.get();
+        snapshot.scrub_faults = self.scrub.faults.get();
         snapshot.reload_failures = vec![
             ("certificates", self.certificates.failures()),
             ("keys", self.keys.failures()),

@@ -88,6 +88,7 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
     let observer = Arc::new(Observer {
         nets: net_stats.clone(),
         shards: host.stats(),
+        scrub: host.scrub_stats(),
         shared: Arc::clone(&net.shared),
         serving: Arc::clone(&serving),
         failed: Arc::clone(&failed),

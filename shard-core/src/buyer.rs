@@ -1,4 +1,4 @@
-//! Units a buyer holds and has bought, per limited SKU or group. They outlive the orders.
+//! Units a buyer holds and has bought, per limited SKU or group. They outlive the orders, and end with the sale.
 
 use crate::digest::{RowHash, RowSum};
 use crate::ids::Buyer;
@@ -13,8 +13,13 @@ pub(crate) struct BuyerCounts {
     index: Index,
     /// Tells the counts of different SKUs and groups apart in the digest.
     tag: u64,
+    /// The sale is over: nothing is counted any more.
+    over: bool,
     pub(crate) sum: RowSum,
 }
+
+/// Rows whose memory is freed at a time: 1.3 MB, some 50 us.
+const FREED_ROWS: usize = 65_536;
 
 impl BuyerCounts {
     pub(crate) fn new(tag: u64) -> BuyerCounts {
@@ -22,6 +27,29 @@ impl BuyerCounts {
             tag,
             ..BuyerCounts::default()
         }
+    }
+
+    /// Counts of a sale that is over.
+    pub(crate) fn over(tag: u64) -> BuyerCounts {
+        let mut counts = BuyerCounts::new(tag);
+        counts.over = true;
+        counts.sum.add(RowHash::new(9).word(tag).finish());
+        counts
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Gives some memory of counts that nobody will look at again back; false when there is none left.
+    pub(crate) fn free_part(&mut self) -> bool {
+        if self.index.drop_part() {
+            return true;
+        }
+        let some = !self.rows.is_empty();
+        self.rows.truncate(self.rows.len().saturating_sub(FREED_ROWS));
+        self.rows.shrink_to_fit();
+        some
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -39,6 +67,9 @@ impl BuyerCounts {
 
     /// Adds units; says whether the buyer is new here.
     pub(crate) fn add(&mut self, seed: &FixedState, buyer: &Buyer, units: u32) -> bool {
+        if self.over {
+            return false;
+        }
         if let Some(slot) = self.slot(seed, buyer) {
             let row = &mut self.rows[slot as usize];
             self.sum.sub(row_hash(self.tag, row));

@@ -1,6 +1,6 @@
 //! Entries to bytes and back.
 //!
-//! Version 1: `version kind forget at effect`; numbers are varints, ids and hashes fixed, text has its length before
+//! Version 2: `version kind forget at effect`; numbers are varints, ids and hashes fixed, text has its length before
 //! it. A one-line order takes about 100 bytes. Kinds and fields are only ever added, under a new version.
 
 mod parts;
@@ -24,7 +24,7 @@ impl core::fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Entry {
     /// Appends the entry's bytes.
@@ -90,6 +90,7 @@ fn kind_byte(effect: &Effect) -> u8 {
         Effect::Hold(_) => 20,
         Effect::HoldSettled { .. } => 21,
         Effect::Tombstone { .. } => 22,
+        Effect::SaleOver { .. } => 23,
     }
 }
 
@@ -98,8 +99,12 @@ fn write_effect(w: &mut Writer<'_>, effect: &Effect) {
         Effect::Start { term } => w.varint(*term),
         Effect::Lease { until } => w.varint(until.0),
         Effect::Digest { digest } => w.word(*digest),
-        Effect::Applied { op } => w.varint(op.0),
+        Effect::Applied { op, chain } => {
+            w.varint(op.0);
+            w.word(*chain);
+        }
         Effect::SkuPut(put) => write_sku_put(w, put),
+        Effect::SaleOver { sku } => w.text(sku.as_str()),
         Effect::StockChanged(change) => write_stock_changed(w, change),
         Effect::Placed(placed) => write_placed(w, placed),
         Effect::Gathering(gathering) => {
@@ -201,7 +206,10 @@ fn read_effect(r: &mut Reader<'_>, kind: u8) -> Result<Effect, DecodeError> {
         1 => Effect::Start { term: r.varint()? },
         2 => Effect::Lease { until: r.millis()? },
         3 => Effect::Digest { digest: r.word()? },
-        4 => Effect::Applied { op: Op(r.varint()?) },
+        4 => Effect::Applied {
+            op: Op(r.varint()?),
+            chain: r.word()?,
+        },
         5 => Effect::SkuPut(Box::new(read_sku_put(r)?)),
         6 => Effect::StockChanged(Box::new(read_stock_changed(r)?)),
         7 => Effect::Placed(read_placed(r)?),
@@ -273,6 +281,7 @@ fn read_effect(r: &mut Reader<'_>, kind: u8) -> Result<Effect, DecodeError> {
             attempt: r.byte()?,
             until: r.millis()?,
         },
+        23 => Effect::SaleOver { sku: r.sku()? },
         _ => return Err(DecodeError("unknown kind")),
     })
 }

@@ -55,6 +55,7 @@ impl Shard {
     pub(crate) fn chore_due(&mut self, now: Millis, chore: Chore) -> Option<Decision> {
         match chore {
             Chore::GatherTimeout(order) => self.gather_timed_out(now, order),
+            Chore::SaleEnd(slot) => self.sale_ended(now, slot),
             Chore::Resend { order, wait_ms } => {
                 let row = self.orders.find(order).filter(|row| row.unsettled())?;
                 let sends = self.settles(row, fate(row.state));

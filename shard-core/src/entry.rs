@@ -63,9 +63,16 @@ pub enum Effect {
     Applied {
         /// Highest applied op.
         op: Op,
+        /// Chain hash of the record that made it, as the store has it.
+        chain: u64,
     },
     /// A SKU was made or changed.
     SkuPut(Box<SkuPut>),
+    /// The sale of a SKU, and every other that its buyers' units are counted with, is over: the counts go.
+    SaleOver {
+        /// Which SKU.
+        sku: SkuName,
+    },
     /// Units were added or taken away.
     StockChanged(Box<StockChanged>),
     /// An order whose lines are all of this shard.
@@ -338,6 +345,7 @@ impl Entry {
             Effect::Digest { .. } => "digest",
             Effect::Applied { .. } => "applied",
             Effect::SkuPut(_) => "sku_put",
+            Effect::SaleOver { .. } => "sale_over",
             Effect::StockChanged(_) => "stock_changed",
             Effect::Placed(_) => "placed",
             Effect::Gathering(_) => "gathering",
@@ -390,6 +398,7 @@ impl Entry {
             | Effect::Digest { .. }
             | Effect::Applied { .. }
             | Effect::SkuPut(_)
+            | Effect::SaleOver { .. }
             | Effect::StockChanged(_) => None,
         }
     }

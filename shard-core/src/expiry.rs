@@ -12,6 +12,8 @@ pub(crate) enum Chore {
     GatherTimeout(OrderId),
     /// Home: participants that did not acknowledge hear the outcome again, and after `wait_ms` once more.
     Resend { order: OrderId, wait_ms: u64 },
+    /// The counts of the buyers of a SKU (by slot) may go: its sale is over.
+    SaleEnd(u32),
     /// Participant: home is asked about an attempt, and after `wait_ms` once more.
     Ask { attempt: AttemptId, wait_ms: u64 },
 }

@@ -75,7 +75,11 @@ impl Shard {
         let others = self.holds.rows().map(|(_, hold)| (hold.buyer, &hold.lines[..]));
         for (buyer, lines) in own.chain(others) {
             for line in lines {
-                if let Some(place) = self.skus.count_place(line.sku) {
+                if let Some(place) = self
+                    .skus
+                    .count_place(line.sku)
+                    .filter(|_| !self.skus.is_over(line.sku))
+                {
                     units.entry((place, buyer)).or_insert((line.sku, 0)).1 += u64::from(line.qty);
                 }
             }

@@ -44,6 +44,9 @@ pub struct Limits {
     pub gather_ms: u64,
     /// Grace of a closing order, in ms (DESIGN: 2 min).
     pub closing_grace_ms: u64,
+    /// How long buyers' counts are kept after the end of their sale, in ms: an order that is paid late within it is held
+    /// again if its buyer's limit allows it, one that is paid later is refunded.
+    pub counts_after_sale_ms: u64,
     /// A payment is not started this close to the deadline, in ms, or within a quarter of a shorter hold time.
     pub payment_margin_ms: u64,
     /// First resend of an unacknowledged outcome, and first question of a participant, in ms; doubles up to 64 times that.
@@ -67,6 +70,7 @@ impl Default for Limits {
             key_window_min_ms: 15 * 60_000,
             gather_ms: 2_000,
             closing_grace_ms: 120_000,
+            counts_after_sale_ms: 3_600_000,
             payment_margin_ms: 30_000,
             again_ms: 1_000,
             lease_ms: 5_000,

@@ -187,6 +187,10 @@ impl Shard {
         let line = lines[at];
         let row = self.skus.row(line.sku);
         let Some(limit) = row.limit else { return Ok(()) };
+        // Paid so late that nobody knows any more what the buyer has.
+        if self.skus.is_over(line.sku) {
+            return Err(Refusal::LimitReached { sku: row.name, limit });
+        }
         let (has, new) = self.skus.counted(line.sku, buyer);
         let earlier = lines[..at]
             .iter()

@@ -33,7 +33,9 @@ pub struct Shard {
     pub(crate) term: u64,
     pub(crate) last_id: OrderId,
     pub(crate) lease_until: Millis,
+    /// The store's mark: everything up to this op, whose record has this chain hash.
     pub(crate) applied: Op,
+    pub(crate) applied_chain: u64,
     pub(crate) skus: Skus,
     pub(crate) orders: Orders,
     pub(crate) holds: Holds,
@@ -60,6 +62,7 @@ impl Shard {
             last_id: OrderId(0),
             lease_until: Millis(0),
             applied: Op(0),
+            applied_chain: 0,
             skus: Skus::new(seed.clone()),
             orders: Orders::new(seed.clone()),
             holds: Holds::default(),
@@ -125,6 +128,7 @@ impl Shard {
         if entry.forget != Forget::NOTHING {
             self.forget(entry.forget);
         }
+        self.skus.free_some();
         let at = entry.at;
         match &entry.effect {
             Effect::Placed(placed) => self.apply_placed(at, placed),
@@ -167,7 +171,11 @@ impl Shard {
                 attempt,
                 until,
             } => self.apply_tombstone((*order, *attempt), *until),
-            Effect::SkuPut(put) => self.apply_sku_put(put),
+            Effect::SkuPut(put) => self.apply_sku_put(at, put),
+            Effect::SaleOver { sku } => {
+                let slot = self.skus.known(sku);
+                self.skus.end_counts(slot);
+            }
             Effect::StockChanged(change) => self.apply_stock_changed(at, change),
             Effect::Start { term } => self.apply_start(*term),
             Effect::Lease { until } => {
@@ -175,7 +183,11 @@ impl Shard {
                 self.leases.push_back((self.op, *until));
             }
             Effect::Digest { .. } => {}
-            Effect::Applied { op } => self.applied = self.applied.max(*op),
+            Effect::Applied { op, chain } => {
+                if *op > self.applied {
+                    (self.applied, self.applied_chain) = (*op, *chain);
+                }
+            }
         }
     }
 
@@ -213,12 +225,18 @@ impl Shard {
         self.timers.grace_until = until;
     }
 
-    /// The store has everything up to `op`: an entry to apply and log that says so, if it is news. Ended orders leave
-    /// memory only below this mark.
+    /// The store has everything up to `op`, whose record has the hash `chain`: an entry to apply and log that says so, if
+    /// it is news. Ended orders leave memory only below this mark, and a start knows from it what the store had.
     #[must_use]
-    pub fn applied(&self, now: Millis, op: Op) -> Option<Entry> {
-        let op = op.min(self.op);
-        (op > self.applied).then(|| Entry::new(now.max(self.time), Effect::Applied { op }))
+    pub fn applied(&self, now: Millis, op: Op, chain: u64) -> Option<Entry> {
+        let news = op > self.applied && op <= self.op;
+        news.then(|| Entry::new(now.max(self.time), Effect::Applied { op, chain }))
+    }
+
+    /// The last mark of the store that was logged: op and chain hash, 0 and 0 before the first.
+    #[must_use]
+    pub fn applied_mark(&self) -> (Op, u64) {
+        (self.applied, self.applied_chain)
     }
 
     /// Whether more orders may be remembered: `false` refuses new ones with `Bound::Orders`. Volatile; the node uses it
@@ -237,6 +255,7 @@ impl Shard {
             .word(self.last_id.0)
             .word(self.lease_until.0)
             .word(self.applied.0)
+            .word(self.applied_chain)
             .word(self.skus.digest())
             .word(self.orders.sum.0)
             .word(self.holds.sum.0)

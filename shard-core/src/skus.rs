@@ -4,10 +4,12 @@ use crate::buyer::BuyerCounts;
 use crate::command::LimitScope;
 use crate::digest::RowSum;
 use crate::entry::SkuPut;
-use crate::ids::{Buyer, SkuName};
+use crate::ids::{Buyer, Millis, SkuName};
 use crate::sku::{Counted, SkuRow};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+
+mod over;
 
 /// All SKUs and groups.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(crate) struct Skus {
     sum: RowSum,
     /// Buyers in all counts.
     pub(crate) buyers: usize,
+    /// Volatile: counts that are gone, and whose memory is not free yet.
+    buried: Vec<BuyerCounts>,
     changed: Vec<u32>,
     /// The list before: taken, and kept for its room.
     told: Vec<u32>,
@@ -36,6 +40,7 @@ impl Skus {
             seed,
             sum: RowSum::default(),
             buyers: 0,
+            buried: Vec::new(),
             changed: Vec::new(),
             told: Vec::new(),
         }
@@ -161,8 +166,8 @@ impl Skus {
         self.sum.add(counts.sum.0);
     }
 
-    /// Makes or changes a SKU. Says what must be counted anew: the caller knows who holds what.
-    pub(crate) fn put(&mut self, put: &SkuPut) -> Recount {
+    /// Makes or changes a SKU at `at`. Says what must be counted anew: the caller knows who holds what.
+    pub(crate) fn put(&mut self, at: Millis, put: &SkuPut) -> Recount {
         let slot = self.slot(&put.sku).unwrap_or_else(|| self.make(put.sku));
         let before = self.row(slot).settings();
         let row = &mut self.rows[slot as usize];
@@ -178,7 +183,9 @@ impl Skus {
         row.limit_scope = put.limit_scope;
         self.sum.add(row.settings_hash(slot));
         self.set_stocked(slot, put.stocked);
-        self.recount(slot, &before)
+        let mut recount = self.recount(slot, &before);
+        self.reopen(slot, at, &mut recount);
+        recount
     }
 
     fn make(&mut self, name: SkuName) -> u32 {
@@ -220,8 +227,7 @@ impl Skus {
         let left = match core::mem::replace(&mut row.counts, Counted::Nowhere) {
             Counted::InGroup(group) => Some(group),
             Counted::Here(counts) => {
-                self.sum.sub(counts.sum.0);
-                self.buyers -= counts.len();
+                self.bury(*counts);
                 None
             }
             Counted::Nowhere => None,
@@ -229,7 +235,8 @@ impl Skus {
         let joined = match new {
             None => None,
             Some(LimitScope::Sku) => {
-                row.counts = Counted::Here(Box::new(BuyerCounts::new(sku_tag(slot))));
+                let counts = BuyerCounts::new(sku_tag(slot));
+                self.rows[slot as usize].counts = Counted::Here(Box::new(counts));
                 None
             }
             Some(LimitScope::Group) => {
@@ -240,10 +247,9 @@ impl Skus {
         };
         let group = left.or(joined);
         if let Some(group) = group {
-            let counts = &mut self.groups[group as usize].1;
-            self.sum.sub(counts.sum.0);
-            self.buyers -= counts.len();
-            *counts = BuyerCounts::new(group_tag(group));
+            let fresh = BuyerCounts::new(group_tag(group));
+            let counts = core::mem::replace(&mut self.groups[group as usize].1, fresh);
+            self.bury(counts);
         }
         Recount {
             sku: matches!(new, Some(LimitScope::Sku)).then_some(slot),
@@ -326,6 +332,10 @@ pub(crate) struct Recount {
 }
 
 impl Recount {
+    pub(crate) fn group(&self) -> Option<u32> {
+        self.group
+    }
+
     pub(crate) fn nothing(&self) -> bool {
         self.sku.is_none() && self.group.is_none()
     }

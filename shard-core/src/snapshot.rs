@@ -11,7 +11,7 @@ use crate::shard::{Shard, ShardConfig};
 use crate::wire::{Reader, Writer};
 use rows::*;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Shard {
     /// Appends the state; equal states give equal bytes. Volatile bookkeeping is left out.
@@ -26,6 +26,7 @@ impl Shard {
         w.word(self.last_id.0);
         w.varint(self.lease_until.0);
         w.varint(self.applied.0);
+        w.word(self.applied_chain);
         self.write_skus(&mut w);
         let orders = self.orders.sorted();
         w.varint(orders.len() as u64);
@@ -101,6 +102,7 @@ impl Shard {
         shard.lease_until = r.millis()?;
         shard.lease_durable = shard.lease_until;
         shard.applied = Op(r.varint()?);
+        shard.applied_chain = r.word()?;
         shard.read_skus(&mut r)?;
         shard.read_orders(&mut r)?;
         shard.read_holds(&mut r)?;
@@ -145,7 +147,7 @@ impl Shard {
                 return Err(DecodeError("more committed than stocked"));
             }
             let groups = self.skus.groups().len();
-            self.skus.put(&put);
+            self.skus.put(Millis(0), &put);
             if self.skus.groups().len() != groups {
                 return Err(DecodeError("a group is missing"));
             }
@@ -154,10 +156,18 @@ impl Shard {
         }
         for slot in 0..self.skus.rows.len() as u32 {
             if self.skus.own_counts(slot).is_some() {
+                if r.flag()? {
+                    self.skus.restore_over(slot);
+                }
                 read_counts(r, |buyer, units| self.skus.count(slot, &buyer, units))?;
             }
         }
         for group in 0..self.skus.groups().len() as u32 {
+            if r.flag()? {
+                let member = self.skus.member_of(group);
+                self.skus
+                    .restore_over(member.ok_or(DecodeError("a group without SKUs is over"))?);
+            }
             read_counts(r, |buyer, units| {
                 self.skus.restore_group_count(group, &buyer, units)
             })?;
@@ -258,6 +268,7 @@ impl Shard {
                 _ => {}
             }
         }
+        (0..self.skus.rows.len() as u32).for_each(|slot| self.plan_sale_end(slot));
         let asks: Vec<_> = self
             .holds
             .rows()

@@ -3,6 +3,7 @@
 use crate::change::ChangeRow;
 use crate::command::{ChangeStock, PutSku};
 use crate::entry::{Effect, SkuPut, StockChanged};
+use crate::expiry::Chore;
 use crate::ids::{Millis, SkuName, shard_of};
 use crate::limits::{HOLD_MS_DEFAULT, HOLD_MS_MAX, TEXT_BYTES_MAX};
 use crate::outcome::{Bound, Outcome, Refusal, StockView};
@@ -67,11 +68,42 @@ impl Shard {
         Decision::log(entry, Outcome::Sku(Box::new(view)))
     }
 
-    pub(crate) fn apply_sku_put(&mut self, put: &SkuPut) {
-        let recount = self.skus.put(put);
+    pub(crate) fn apply_sku_put(&mut self, at: Millis, put: &SkuPut) {
+        let recount = self.skus.put(at, put);
         if !recount.nothing() {
             self.recount(&recount);
         }
+        self.plan_sale_end(self.skus.known(&put.sku));
+        // Its group may have waited for this SKU alone.
+        let left_behind = recount.group().and_then(|group| self.skus.member_of(group));
+        if let Some(slot) = left_behind {
+            self.plan_sale_end(slot);
+        }
+    }
+
+    /// Plans to end the counts of the SKU's buyers, if its sale has an end.
+    pub(crate) fn plan_sale_end(&mut self, slot: u32) {
+        let end = self.skus.row(slot).sale_end;
+        let counts = self.skus.counts(slot).is_some_and(|counts| !counts.is_over());
+        if let (Some(end), true) = (end, counts) {
+            let at = end.after(self.config.limits.counts_after_sale_ms);
+            self.timers.push_chore(at, Chore::SaleEnd(slot));
+        }
+    }
+
+    /// The counts of a sale that is over go, if all sales that they count are. They are kept a while after it, because an
+    /// order that is paid late is held again within its buyer's limit or not at all.
+    pub(crate) fn sale_ended(&self, now: Millis, slot: u32) -> Option<Decision> {
+        let kept_ms = self.config.limits.counts_after_sale_ms;
+        let ended_by = Millis(now.0.saturating_sub(kept_ms));
+        if self.skus.is_over(slot) || !self.skus.has_ended(slot, ended_by) {
+            return None;
+        }
+        let sku = self.skus.row(slot).name;
+        Some(Decision {
+            entry: Some(self.forgetting(now, Effect::SaleOver { sku })),
+            ..Decision::nothing()
+        })
     }
 
     /// Counts buyers' units anew, from what the shard remembers: a limit that is set during a sale does not see units

@@ -7,5 +7,6 @@ mod golden;
 mod hostile;
 mod pay;
 mod place;
+mod sale_over;
 mod stock;
 mod world;

@@ -42,6 +42,10 @@ pub struct Snapshot {
     pub shards: Vec<ShardThread>,
     /// Breakers of the shard threads.
     pub breakers: Vec<Row>,
+    /// Bytes of closed segments read again.
+    pub scrub_bytes: u64,
+    /// Faults that scrubbing found; one that stays is found again in each pass.
+    pub scrub_faults: u64,
     /// TLS handshakes finished: full and resumed.
     pub handshakes_full: u64,
     /// Handshakes that resumed a session.

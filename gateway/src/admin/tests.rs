@@ -138,6 +138,7 @@ fn every_figure_is_a_line_of_metrics() {
         "tidegate_net_busy_seconds_total{thread=\"0\"} 2.5",
         "tidegate_shard_ops_total{thread=\"0\"} 9",
         "tidegate_log_batch_entries_count{thread=\"0\"} 6",
+        "tidegate_log_scrub_faults_total 0",
         "# EOF",
     ] {
         assert!(body.lines().any(|found| found == line), "{line}\n{body}");

@@ -248,6 +248,10 @@ pub fn unavailable(why: Unavailable, jitter: &mut Jitter) -> Refusal {
         Unavailable::NotHere | Unavailable::NotStarted => {
             (Code::TryAgain, "the shard is not being served yet")
         }
+        Unavailable::Stopped => (
+            Code::TryAgain,
+            "the shard was stopped, since its store has another history; nothing was reserved",
+        ),
         Unavailable::TooManyWaiting => (
             Code::OutcomeUnknown,
             "the same order is under way for too many callers: ask again with the same key",

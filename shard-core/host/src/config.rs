@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tidegate_log::ShardMark;
 use tidegate_shard_core::Limits;
 
 use crate::host::Failure;
+use crate::limits;
 
 /// Which disk writer moves the log's blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,6 +45,8 @@ pub struct HostConfig {
     pub segment_bytes: u32,
     /// Bytes of log that may be owed to the store, over all threads; beyond it new orders are refused.
     pub backlog_bytes_max: u64,
+    /// Bytes of closed segments that are read again a second, to find damage early. 0: none.
+    pub scrub_bytes_per_s: u64,
     /// A request that waited longer than this from its first byte to its turn is answered `Shed`, in ms.
     pub shed_after_ms: u32,
     /// How often a stock row is sent to the net threads at most, in milliseconds.
@@ -54,6 +58,8 @@ pub struct HostConfig {
     pub limits: Limits,
     /// A name for the store this data directory feeds; kept in the manifest, and another one is refused.
     pub store: String,
+    /// What that store says to have of each shard: the start reaches every mark, with equal hashes, or is refused.
+    pub marks: Vec<ShardMark>,
     /// Lets a start go on although the wall clock is more than 24 h ahead of the log.
     pub allow_clock_jump: bool,
     /// Told when a write or sync fails. The line on stderr is printed anyway.
@@ -73,11 +79,13 @@ impl HostConfig {
             writer: WriterChoice::Auto,
             segment_bytes: tidegate_log::limits::SEGMENT_BYTES_DEFAULT,
             backlog_bytes_max: tidegate_node::limits::BACKLOG_BYTES_MAX,
+            scrub_bytes_per_s: limits::SCRUB_BYTES_PER_S,
             shed_after_ms: 50,
             stock_every_ms: tidegate_node::limits::STOCK_EVERY_MS,
             credits: 2048,
             limits: Limits::default(),
             store: "none".to_owned(),
+            marks: Vec::new(),
             allow_clock_jump: false,
             on_failure: None,
         }
@@ -96,10 +104,12 @@ impl std::fmt::Debug for HostConfig {
             .field("writer", &self.writer)
             .field("segment_bytes", &self.segment_bytes)
             .field("backlog_bytes_max", &self.backlog_bytes_max)
+            .field("scrub_bytes_per_s", &self.scrub_bytes_per_s)
             .field("shed_after_ms", &self.shed_after_ms)
             .field("stock_every_ms", &self.stock_every_ms)
             .field("credits", &self.credits)
             .field("store", &self.store)
+            .field("marks", &self.marks)
             .field("allow_clock_jump", &self.allow_clock_jump)
             .finish_non_exhaustive()
     }

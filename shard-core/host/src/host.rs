@@ -2,25 +2,28 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
 use tidegate_link::Bell;
 use tidegate_link::mesh::{Mesh, Plan};
+use tidegate_log::{Manifest, ShardMark};
 use tidegate_node::{OpenConfig, Opened, open};
-use tidegate_shard_core::{Op, ShardConfig, ShardId};
+use tidegate_shard_core::{ShardConfig, ShardId};
 
 use crate::clock::Clock;
 use crate::config::HostConfig;
 use crate::disk::{self, Selected};
-use crate::keeper::{self, Job, Keepers, Mailbox, Notice, Old};
+use crate::feed::HostFeed;
+use crate::keeper::{self, Keepers, Mailbox, Notice, Old};
 use crate::knobs::Knobs;
 use crate::limits;
 use crate::lock::Lock;
 use crate::os_files::OsFiles;
 use crate::port::NetPort;
+use crate::scrub::ScrubStats;
 use crate::shared::Shared;
 use crate::start_error::StartError;
 use crate::stats::ThreadStats;
@@ -65,6 +68,9 @@ pub struct Host {
     /// Dropped at the stop: the keepers end with the last of their senders.
     keepers: Option<Keepers>,
     keeper_threads: Vec<JoinHandle<()>>,
+    scrub: Arc<ScrubStats>,
+    data_dir: PathBuf,
+    manifest: Manifest,
     _lock: Lock,
 }
 
@@ -92,6 +98,9 @@ impl Host {
             data_dir: config.data_dir.clone(),
             error,
         })?;
+        for line in &opened.warnings {
+            progress(Progress::Line(line.clone()));
+        }
         let (records, bytes) = (opened.recovered.records, opened.recovered.bytes);
         progress(Progress::Recovered { records, bytes });
         let clock = Clock::start(opened.last_time, config.allow_clock_jump).map_err(StartError::ClockJump)?;
@@ -136,6 +145,11 @@ impl Host {
         Arc::clone(&self.shared.knobs)
     }
 
+    /// The figures of scrubbing.
+    pub fn scrub_stats(&self) -> Arc<ScrubStats> {
+        Arc::clone(&self.scrub)
+    }
+
     /// Set once the log cannot go on: no more is acknowledged, and the process should exit non-zero.
     pub fn failure(&self) -> Option<Failure> {
         self.shared.failure()
@@ -146,12 +160,18 @@ impl Host {
         self.shared.shards()
     }
 
-    /// The store has durably applied everything of the shard up to `op`: its log and memory may be freed.
-    pub fn applied(&self, shard: ShardId, op: Op) {
-        self.mailboxes[self.shared.thread_of(shard)].tell(Notice::Applied(shard, op));
-        if let Some(keepers) = &self.keepers {
-            keepers.ask(Job::Applied { shard, op });
-        }
+    /// A feed for a store that has each shard up to its mark, those that [`HostConfig::marks`] named at the start. Drop it
+    /// before [`Host::stop`], which waits for it. `None` once the host has stopped.
+    pub fn feed(&self, marks: &[ShardMark]) -> Option<HostFeed> {
+        let keepers = self.keepers.clone()?;
+        Some(HostFeed::new(
+            &self.data_dir,
+            &self.manifest,
+            marks,
+            Arc::clone(&self.shared),
+            self.mailboxes.clone(),
+            keepers,
+        ))
     }
 }
 
@@ -241,6 +261,7 @@ fn open_config(config: &HostConfig) -> Result<OpenConfig, StartError> {
     })?;
     let mut open = OpenConfig::new(shards, config.threads);
     open.store.clone_from(&config.store);
+    open.marks.clone_from(&config.marks);
     open.entropy = entropy;
     open.segment_bytes = config.segment_bytes;
     open.shard = ShardConfig {
@@ -296,12 +317,14 @@ fn serve(starting: Starting<'_>, nets: usize, lock: Lock) -> Result<(Host, Vec<N
         bells.iter().map(|bell| Mailbox::new(Arc::clone(bell))).unzip();
     let old = Old::new(opened.old_logs.clone(), manifest.clone());
     let open_config = Arc::clone(&starting.open_config);
+    let scrub = Arc::new(ScrubStats::default());
     let (keepers, keeper_threads) = keeper::start(
         &config.data_dir,
         open_config,
         manifest.shards,
         mailboxes.clone(),
         old,
+        (config.scrub_bytes_per_s, Arc::clone(&scrub)),
     )
     .map_err(io_error("starting a thread"))?;
     let mut host = Host {
@@ -311,6 +334,9 @@ fn serve(starting: Starting<'_>, nets: usize, lock: Lock) -> Result<(Host, Vec<N
         threads: Vec::new(),
         keepers: Some(keepers),
         keeper_threads,
+        scrub,
+        data_dir: config.data_dir.clone(),
+        manifest: manifest.clone(),
         _lock: lock,
     };
     let nets = mesh.nets.into_iter();
@@ -377,6 +403,16 @@ mod tests {
             ],
             keepers: None,
             keeper_threads: Vec::new(),
+            scrub: Arc::default(),
+            data_dir: dir.path().to_owned(),
+            manifest: Manifest {
+                shards: 0,
+                hash: String::new(),
+                store: String::new(),
+                start: tidegate_log::StartNumber(0),
+                next_segment: tidegate_log::SegmentNumber(1),
+                layouts: Vec::new(),
+            },
             _lock: Lock::take(dir.path()).unwrap(),
         };
         let failed = wait_until_ready(&mut host, &is_ready);

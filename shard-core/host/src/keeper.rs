@@ -1,6 +1,6 @@
 //! Work on files that shard threads must not wait for: segments are made and freed, checkpoints taken.
 //!
-//! Two threads, because a checkpoint takes seconds and the next segment must not wait for it.
+//! Two threads, because a checkpoint takes seconds and the next segment must not wait for it; a third scrubs.
 
 use std::fs::File;
 use std::io;
@@ -18,6 +18,7 @@ use tidegate_shard_core::{Op, ShardId};
 
 use crate::disk::direct::open_direct;
 use crate::os_files::{OsFiles, named};
+use crate::scrub::{self, ScrubStats};
 
 /// How often a segment that found no room is tried again.
 const NO_ROOM_RETRY: Duration = Duration::from_secs(1);
@@ -56,7 +57,12 @@ pub(crate) enum Notice {
     Broken(String),
     Checkpointed(Vec<ShardMark>),
     CheckpointFailed,
-    Applied(ShardId, Op),
+    /// The store has everything up to the mark.
+    Applied(ShardMark),
+    /// Store and log have parted.
+    StopShard(ShardId),
+    /// The thread's share of the bytes that earlier layouts' logs keep.
+    OldBytes(u64),
 }
 
 /// Reaches one shard thread.
@@ -98,7 +104,7 @@ impl Old {
         }
     }
 
-    fn applied(&mut self, files: &mut OsFiles, shard: ShardId, op: Op) {
+    fn applied(&mut self, files: &mut OsFiles, shard: ShardId, op: Op, mailboxes: &[Mailbox]) {
         let Some(mark) = self.applied.get_mut(usize::from(shard.0)) else {
             return;
         };
@@ -106,12 +112,20 @@ impl Old {
         if self.logs.is_empty() {
             return;
         }
+        let before = self.logs.bytes();
         let applied = &self.applied;
         let removed = self
             .logs
             .remove_applied(files, &mut self.manifest, |shard| applied[usize::from(shard)]);
         if let Err(error) = removed {
             eprintln!("tidegate: removing logs that are applied: {error}; they are kept");
+        }
+        let bytes = self.logs.bytes();
+        if bytes != before {
+            let share = bytes / mailboxes.len() as u64;
+            mailboxes
+                .iter()
+                .for_each(|mailbox| mailbox.tell(Notice::OldBytes(share)));
         }
     }
 }
@@ -121,6 +135,8 @@ impl Old {
 pub(crate) struct Keepers {
     segments: Sender<Job>,
     checkpoints: Sender<Job>,
+    /// Says nothing; the scrubber ends when it is dropped.
+    _scrub: Sender<()>,
 }
 
 impl Keepers {
@@ -143,19 +159,21 @@ impl Keepers {
             Keepers {
                 checkpoints: segments.clone(),
                 segments,
+                _scrub: channel().0,
             },
             jobs,
         )
     }
 }
 
-/// Starts both threads.
+/// Starts all three threads.
 pub(crate) fn start(
     data_dir: &Path,
     config: Arc<OpenConfig>,
     shards: u16,
     mailboxes: Vec<Mailbox>,
     old: Old,
+    scrub: (u64, Arc<ScrubStats>),
 ) -> io::Result<(Keepers, Vec<std::thread::JoinHandle<()>>)> {
     let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name.to_owned()).spawn(work)
@@ -173,12 +191,15 @@ pub(crate) fn start(
         "tidegate-checkpoints",
         Box::new(move || take_checkpoints(&dir, &checkpoint_jobs, &mailboxes, &config, shards)),
     )?;
+    let (running, ended) = channel();
+    let scrub = scrub::start(data_dir, scrub.0, scrub.1, ended)?;
     Ok((
         Keepers {
             segments,
             checkpoints,
+            _scrub: running,
         },
-        vec![keep, take],
+        vec![keep, take, scrub],
     ))
 }
 
@@ -204,7 +225,7 @@ fn keep_segments(data_dir: &Path, jobs: &Receiver<Job>, mailboxes: &[Mailbox], m
                     eprintln!("tidegate: freeing a segment: {error}; its room is lost until the next start");
                 }
             }
-            Ok(Job::Applied { shard, op }) => old.applied(&mut files, shard, op),
+            Ok(Job::Applied { shard, op }) => old.applied(&mut files, shard, op, mailboxes),
             Ok(Job::Checkpoint { .. }) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }

@@ -13,6 +13,7 @@
 pub mod clock;
 pub mod config;
 pub mod disk;
+mod feed;
 pub mod host;
 mod keeper;
 pub mod knobs;
@@ -20,6 +21,7 @@ pub mod limits;
 mod lock;
 pub mod os_files;
 pub mod port;
+mod scrub;
 mod shared;
 mod slots;
 pub mod start_error;
@@ -27,8 +29,10 @@ pub mod stats;
 mod thread;
 
 pub use config::{HostConfig, WriterChoice};
+pub use feed::HostFeed;
 pub use host::{Failure, Host, Progress};
 pub use knobs::Knobs;
 pub use port::{Answer, Event, NetPort, Request, StageTimes, StockRow, Unavailable};
+pub use scrub::ScrubStats;
 pub use start_error::StartError;
 pub use stats::ThreadStats;

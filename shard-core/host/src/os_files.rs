@@ -112,6 +112,15 @@ impl Files for OsFiles {
         zeroed.map_err(|error| named(error, path))
     }
 
+    fn cut(&mut self, path: &str, len: u64) -> io::Result<()> {
+        let file = self.open(path, false)?;
+        let cut = file.metadata().and_then(|meta| match meta.len() > len {
+            true => file.set_len(len),
+            false => Ok(()),
+        });
+        cut.map_err(|error| named(error, path))
+    }
+
     fn sync(&mut self, path: &str) -> io::Result<()> {
         let synced = self.open(path, false)?.sync_all();
         synced.map_err(|error| named(error, path))
@@ -203,6 +212,10 @@ mod tests {
         files.write_at("a/b/c", 4096, &[7; 4096]).unwrap();
         files.zero("a/b/c", 4096, 8192).unwrap();
         assert!(files.read("a/b/c").unwrap()[4096..].iter().all(|byte| *byte == 0));
+        files.cut("a/b/c", 16_384).unwrap();
+        assert_eq!(files.len("a/b/c").unwrap(), 8192, "a cut makes nothing longer");
+        files.cut("a/b/c", 4096).unwrap();
+        assert_eq!(files.len("a/b/c").unwrap(), 4096);
         files.sync("a/b/c").unwrap();
         files.rename("a/b/c", "a/d").unwrap();
         files.sync_dir("a").unwrap();

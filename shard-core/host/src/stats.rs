@@ -36,6 +36,10 @@ pub struct ThreadStats {
     pub oldest_unsynced_ns: Counter,
     /// Bytes of log that the store has not applied.
     pub owed_bytes: Counter,
+    /// How far the thread's log is durable ([`tidegate_log::Position::to_u64`]): what a feed may read.
+    pub durable_position: Counter,
+    /// Shards that were stopped, since their store and their log have parted.
+    pub stopped_shards: Counter,
     /// Messages sent to other shard threads.
     pub messages: Counter,
     /// Messages dropped at a bound; each costs an order the protocol's time-out.

@@ -13,6 +13,7 @@ use tidegate_node::{Envelope, Node, Output};
 
 use crate::clock::{Clock, monotonic_ns};
 use crate::disk::DiskWriter;
+use crate::feed::publish;
 use crate::host::Failure;
 use crate::keeper::{Job, Keepers, Notice};
 use crate::limits;
@@ -25,7 +26,7 @@ mod intake;
 mod outbound;
 mod rest;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upkeep;
 
 use outbound::Outbound;
@@ -149,6 +150,7 @@ impl ShardThread {
     /// durable.
     pub(crate) fn run(mut self, ready: impl FnOnce()) {
         let mut ready = Some(ready);
+        publish(&self.stats.durable_position, self.node.appender().durable_upto());
         let now = self.clock.now();
         self.node.start(now);
         let start = self.node.appender().last();
@@ -244,6 +246,7 @@ impl ShardThread {
         self.stats.batch_bytes.add(batch.bytes.len() as u64);
         self.stats.batch_ops.record(u64::from(batch.records));
         self.node.synced(batch);
+        publish(&self.stats.durable_position, self.node.appender().durable_upto());
         self.last_batch_ns = done_ns;
         let rest = self.node.appender().pending_records();
         self.stats

@@ -4,15 +4,30 @@
 
 use crate::crc::crc32c;
 use crate::limits::{SHARDS_MAX, SNAPSHOT_BYTES_MAX};
-use crate::position::ShardMark;
+use crate::position::{LogId, Position, ShardMark};
 use crate::segment::{u16_at, u32_at, u64_at};
 use std::fmt;
 use std::io::{self, Read, Write};
 
 const MAGIC: [u8; 8] = *b"TIDECKPT";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+const HEAD: usize = 48;
 const SECTION: u32 = u32::from_le_bytes(*b"SHRD");
 const END: u32 = u32::from_le_bytes(*b"END\n");
+
+/// What a checkpoint is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointHead {
+    /// The start that made it.
+    pub start: u64,
+    /// The data directory's shard count.
+    pub shards: u16,
+    /// The log that its shards write to.
+    pub log: LogId,
+    /// It holds everything of the log up to here, the end of a closed segment's last batch: a start need not read it.
+    /// Position 0: the log was empty, or is to be read from its beginning.
+    pub covered: Position,
+}
 
 /// What precedes a shard's snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,15 +78,17 @@ pub struct CheckpointWriter<W> {
 }
 
 impl<W: Write> CheckpointWriter<W> {
-    /// Writes the file's head. `start` is the process's start number, `shards` the data directory's shard count.
-    pub fn begin(mut out: W, start: u64, shards: u16) -> io::Result<CheckpointWriter<W>> {
-        let mut head = [0; 32];
+    /// Writes the file's head.
+    pub fn begin(mut out: W, about: CheckpointHead) -> io::Result<CheckpointWriter<W>> {
+        let mut head = [0; HEAD];
         head[..8].copy_from_slice(&MAGIC);
         head[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        head[12..14].copy_from_slice(&shards.to_le_bytes());
-        head[16..24].copy_from_slice(&start.to_le_bytes());
-        let crc = crc32c(&head[..28]);
-        head[28..].copy_from_slice(&crc.to_le_bytes());
+        head[12..14].copy_from_slice(&about.shards.to_le_bytes());
+        head[16..24].copy_from_slice(&about.start.to_le_bytes());
+        head[24..32].copy_from_slice(&about.log.0.to_le_bytes());
+        head[32..40].copy_from_slice(&about.covered.to_u64().to_le_bytes());
+        let crc = crc32c(&head[..HEAD - 4]);
+        head[HEAD - 4..].copy_from_slice(&crc.to_le_bytes());
         out.write_all(&head)?;
         Ok(CheckpointWriter {
             out,
@@ -126,8 +143,7 @@ pub struct CheckpointReader<R> {
     last: Option<u16>,
     sections: u32,
     all: Vec<u8>,
-    start: u64,
-    shards: u16,
+    head: CheckpointHead,
 }
 
 impl<R: Read> CheckpointReader<R> {
@@ -140,30 +156,38 @@ impl<R: Read> CheckpointReader<R> {
             last,
             sections,
             all,
-            start: 0,
-            shards: 0,
+            head: CheckpointHead {
+                start: 0,
+                shards: 0,
+                log: LogId(0),
+                covered: Position::START,
+            },
         };
-        let head: [u8; 32] = reader.bytes()?;
-        let crc = u32_at(&head, 28);
-        if head[..8] != MAGIC || crc != crc32c(&head[..28]) {
+        let head: [u8; HEAD] = reader.bytes()?;
+        let crc = u32_at(&head, HEAD - 4);
+        // A head of version 1 was shorter.
+        if head[..8] == MAGIC && u32_at(&head, 8) == 1 && u32_at(&head, 28) == crc32c(&head[..28]) {
+            return Err(CheckpointError::UnknownVersion(1));
+        }
+        if head[..8] != MAGIC || crc != crc32c(&head[..HEAD - 4]) {
             return Err(CheckpointError::Damaged { offset: 0 });
         }
         if u32_at(&head, 8) != VERSION {
             return Err(CheckpointError::UnknownVersion(u32_at(&head, 8)));
         }
-        (reader.shards, reader.start) = (u16_at(&head, 12), u64_at(&head, 16));
+        reader.head = CheckpointHead {
+            start: u64_at(&head, 16),
+            shards: u16_at(&head, 12),
+            log: LogId(u64_at(&head, 24)),
+            covered: Position::from_u64(u64_at(&head, 32)),
+        };
         reader.all.extend(crc.to_le_bytes());
         Ok(reader)
     }
 
-    /// The start that made it.
-    pub fn start(&self) -> u64 {
-        self.start
-    }
-
-    /// The data directory's shard count.
-    pub fn shards(&self) -> u16 {
-        self.shards
+    /// What it is of.
+    pub fn head(&self) -> CheckpointHead {
+        self.head
     }
 
     /// The next shard: its section, and its snapshot into `snapshot` (cleared first). `None` at the sound end.

@@ -15,6 +15,13 @@ pub enum Fault {
         /// How far the log once was durable.
         durable_upto: Position,
     },
+    /// Nothing is left of what followed the part of the log that a checkpoint holds; something durable did.
+    EndsAtCheckpoint {
+        /// The log.
+        log: LogId,
+        /// Where the checkpoint's part ends.
+        at: Position,
+    },
     /// A segment between two others is not there.
     MissingSegment {
         /// The log.
@@ -80,6 +87,7 @@ impl Fault {
     pub fn place(&self) -> (LogId, Position) {
         match *self {
             Fault::LostAcknowledged { log, at, .. }
+            | Fault::EndsAtCheckpoint { log, at }
             | Fault::OpGap { log, at, .. }
             | Fault::ChainBroken { log, at, .. } => (log, at),
             Fault::MissingSegment { log, segment, .. }
@@ -107,6 +115,10 @@ impl fmt::Display for Fault {
                 "acknowledged data is lost: the log was durable up to file {}, offset {}",
                 upto.segment.file_name(),
                 upto.offset
+            ),
+            Fault::EndsAtCheckpoint { .. } => write!(
+                f,
+                "acknowledged data is lost: a checkpoint holds the log up to here, and what followed is gone"
             ),
             Fault::MissingSegment { named_by, .. } => {
                 write!(f, "the file is missing, and {} follows it", named_by.file_name())

@@ -27,7 +27,7 @@ mod window;
 pub use aligned::AlignedBuf;
 pub use appender::{Appender, AppenderConfig, Batch, NewSegment, Synced};
 pub use chains::Chains;
-pub use checkpoint::{CheckpointError, CheckpointReader, CheckpointWriter, Section};
+pub use checkpoint::{CheckpointError, CheckpointHead, CheckpointReader, CheckpointWriter, Section};
 pub use clock::{AheadOfLog, ShardClock};
 pub use fault::{Fault, WalkError};
 pub use limits::BLOCK;
@@ -38,7 +38,7 @@ pub use recover::{Recovered, RecoveryAction, RecoveryOptions, recover};
 pub use retention::Retention;
 pub use segment::SegmentHeader;
 pub use source::{SegmentFile, SegmentSource};
-pub use walk::{Record, SegmentSummary, Walked, verify, walk};
+pub use walk::{Record, SegmentSummary, Walked, verify, walk, walk_from};
 pub use window::{Seal, Window, WindowConfig};
 
 /// The chain hash of one record, given its parts: what a feed's mark carries beside the op. `previous` is the chain of

@@ -46,6 +46,8 @@ pub struct LogShards {
 pub enum ManifestError {
     /// The CRC does not match: the file is damaged.
     Damaged,
+    /// The data directory's format is another than this program's.
+    OtherVersion(u32),
     /// The CRC matches, but this line (from 1) is not one this program knows.
     Line(usize),
     /// The content contradicts itself.
@@ -56,6 +58,11 @@ impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ManifestError::Damaged => write!(f, "the manifest is damaged (its CRC does not match)"),
+            ManifestError::OtherVersion(version) => write!(
+                f,
+                "the data directory has format {version}, which this program does not read: it reads format 2; \
+                 use the version of tidegate that made it, or a new directory"
+            ),
             ManifestError::Line(line) => write!(f, "the manifest's line {line} is unknown"),
             ManifestError::Inconsistent(what) => write!(f, "the manifest contradicts itself: {what}"),
         }

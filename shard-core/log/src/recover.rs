@@ -6,18 +6,20 @@
 
 use crate::appender::AppenderConfig;
 use crate::chains::Chains;
-use crate::fault::WalkError;
+use crate::fault::{Fault, WalkError};
 use crate::limits::BLOCK;
 use crate::planted::Planted;
 use crate::position::{LogId, Position, SegmentNumber, StartNumber};
 use crate::source::SegmentSource;
-use crate::walk::{Record, Walked, walk};
+use crate::walk::{Record, Walked, walk_from};
 
 /// How to recover.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RecoveryOptions {
     /// A number that the next segment must reach at least: the manifest's, for a log whose segments were all freed.
     pub next_segment_min: SegmentNumber,
+    /// Up to here a checkpoint holds the log ([`crate::CheckpointHead::covered`]): it is not read. Position 0: read everything.
+    pub covered: Position,
     /// The planted fault, if any.
     pub planted: Planted,
 }
@@ -26,8 +28,10 @@ pub struct RecoveryOptions {
 /// in between is harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecoveryAction {
-    /// Make the segment read as zeros from `from` to its end: write zeros, or cut the file there.
-    Zero {
+    /// Cut the segment's file at `from`: what lies past a file's end counts as zeros, and costs no room. Nothing durable
+    /// lies there: what a cut-short write left, what the file held before it was recycled, or blocks that no start
+    /// will use, since each begins a segment of its own.
+    Cut {
         /// The segment.
         segment: SegmentNumber,
         /// A multiple of the block size.
@@ -74,8 +78,8 @@ impl Recovered {
     }
 }
 
-/// Reads a log for a start. Every record goes to `visit`, those that a checkpoint covers too. After a bad record it
-/// searches on: anything valid behind it that says it was durable stops the start, else the rest is to be zeroed.
+/// Reads a log for a start, from where a checkpoint's cover ends. Every record that is read goes to `visit`. After a bad
+/// record it searches on: anything valid behind it that says it was durable stops the start, else the rest is to be cut off.
 pub fn recover<S: SegmentSource, V>(
     source: &mut S,
     log: LogId,
@@ -83,13 +87,19 @@ pub fn recover<S: SegmentSource, V>(
     options: RecoveryOptions,
     visit: impl FnMut(Record<'_>) -> Result<(), V>,
 ) -> Result<Recovered, WalkError<S::Error, V>> {
-    let walked = walk(source, log, chains, options.planted, visit)?;
+    let walked = walk_from(source, log, options.covered, chains, options.planted, visit)?;
+    // A checkpoint is made of closed segments, and one is closed by a durable batch in the next.
+    if options.covered != Position::START && walked.segments.is_empty() {
+        let at = options.covered;
+        return Err(WalkError::Fault(Fault::EndsAtCheckpoint { log, at }));
+    }
     let mut actions = Vec::new();
     for segment in &walked.segments {
-        if segment.number == walked.end.segment && walked.torn {
-            actions.push(RecoveryAction::Zero {
+        let end = segment.end.next_multiple_of(BLOCK as u32);
+        if segment.number == walked.end.segment && segment.file_bytes > u64::from(end) {
+            actions.push(RecoveryAction::Cut {
                 segment: segment.number,
-                from: segment.end.next_multiple_of(BLOCK as u32),
+                from: end,
             });
         }
         actions.push(RecoveryAction::Sync {

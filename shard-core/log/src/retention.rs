@@ -1,7 +1,8 @@
 //! Which segments may be freed.
 
 use crate::planted::Planted;
-use crate::position::{SegmentNumber, ShardOp};
+use crate::position::{SegmentNumber, ShardMark, ShardOp};
+use crate::source::SegmentFile;
 use crate::walk::SegmentSummary;
 use std::collections::VecDeque;
 
@@ -10,6 +11,10 @@ use std::collections::VecDeque;
 #[derive(Debug, Default)]
 pub struct Retention {
     segments: VecDeque<Held>,
+    /// The sum of their bytes.
+    bytes: u64,
+    /// How many of them recovery did not read: a checkpoint holds them.
+    skipped: usize,
     planted: Planted,
 }
 
@@ -28,10 +33,35 @@ impl Retention {
             bytes: u64::from(s.end),
             ops: s.ops.clone(),
         };
+        let segments: VecDeque<Held> = segments.iter().map(held).collect();
         Retention {
-            segments: segments.iter().map(held).collect(),
+            bytes: segments.iter().map(|held| held.bytes).sum(),
+            segments,
+            skipped: 0,
             planted,
         }
+    }
+
+    /// Puts segments before the others that recovery did not read: nothing in them is beyond the `marks` of the
+    /// checkpoint that made that right. So they count as whole files, and may go later than they might, never earlier.
+    #[must_use]
+    pub fn with_skipped(mut self, skipped: &[SegmentFile], marks: &[ShardMark]) -> Retention {
+        let bound = |mark: &ShardMark| ShardOp {
+            shard: mark.shard,
+            op: mark.op,
+        };
+        let mut ops: Vec<ShardOp> = marks.iter().filter(|mark| mark.op > 0).map(bound).collect();
+        ops.sort_unstable_by_key(|op| op.shard);
+        self.skipped = skipped.len();
+        for file in skipped.iter().rev() {
+            self.bytes += file.bytes;
+            self.segments.push_front(Held {
+                number: file.number,
+                bytes: file.bytes,
+                ops: ops.clone(),
+            });
+        }
+        self
     }
 
     /// A batch was sealed into `segment`, ending at `end`.
@@ -48,6 +78,7 @@ impl Retention {
             });
         }
         let held = self.segments.back_mut().expect("just pushed");
+        self.bytes += u64::from(end) - held.bytes;
         held.bytes = u64::from(end);
         for op in ops {
             match held.ops.binary_search_by_key(&op.shard, |known| known.shard) {
@@ -73,7 +104,15 @@ impl Retention {
         if !free {
             return None;
         }
-        self.segments.pop_front().map(|held| held.number)
+        let held = self.segments.pop_front()?;
+        self.bytes -= held.bytes;
+        self.skipped = self.skipped.saturating_sub(1);
+        Some(held.number)
+    }
+
+    /// The oldest segment.
+    pub fn oldest(&self) -> Option<SegmentNumber> {
+        self.segments.front().map(|held| held.number)
     }
 
     /// Segments before the newest, oldest first: closed, fit to be read for a checkpoint or a feed.
@@ -82,8 +121,13 @@ impl Retention {
         self.segments.iter().take(closed).map(|held| held.number)
     }
 
+    /// How many of the closed segments were read by recovery or written since: what the next checkpoint adds.
+    pub fn closed_unskipped(&self) -> usize {
+        self.segments.len().saturating_sub(1).saturating_sub(self.skipped)
+    }
+
     /// Bytes that the log keeps: what is owed.
     pub fn bytes(&self) -> u64 {
-        self.segments.iter().map(|held| held.bytes).sum()
+        self.bytes
     }
 }

@@ -1,5 +1,6 @@
 //! The log as a whole, on a tiny disk in memory.
 
+mod covered;
 mod crash;
 mod decoder;
 mod disk;

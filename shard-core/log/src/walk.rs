@@ -27,6 +27,19 @@ pub fn walk<S: SegmentSource, V>(
     planted: Planted,
     visit: impl FnMut(Record<'_>) -> Result<(), V>,
 ) -> Result<Walked, WalkError<S::Error, V>> {
+    walk_from(source, log, Position::START, chains, planted, visit)
+}
+
+/// As [`walk`], from a batch's end on that an earlier walk found: what comes before `from` is not read, and believed to be
+/// durable up to there. The segments it lies in are [`Walked::skipped`].
+pub fn walk_from<S: SegmentSource, V>(
+    source: &mut S,
+    log: LogId,
+    from: Position,
+    chains: &mut Chains,
+    planted: Planted,
+    visit: impl FnMut(Record<'_>) -> Result<(), V>,
+) -> Result<Walked, WalkError<S::Error, V>> {
     let read_failed = |error| WalkError::Read {
         at: Position::START,
         error,
@@ -34,10 +47,15 @@ pub fn walk<S: SegmentSource, V>(
     let mut files = source.segments().map_err(read_failed)?;
     files.sort_unstable_by_key(|file| file.number);
     let mut view = SegmentView::new(source);
-    let walked = Walked::default();
+    let walked = Walked {
+        end: from,
+        durable_upto: from,
+        ..Walked::default()
+    };
     let mut walker = Walker {
         log,
         planted,
+        from,
         files: &files,
         chains,
         visit,
@@ -46,7 +64,11 @@ pub fn walk<S: SegmentSource, V>(
     };
     for &file in &files {
         walker.walked.largest = file.number;
-        walker.segment(&mut view, file)?;
+        if file.number < from.segment {
+            walker.walked.skipped.push(file);
+        } else {
+            walker.segment(&mut view, file)?;
+        }
     }
     Ok(walker.walked)
 }
@@ -63,6 +85,7 @@ pub fn verify<S: SegmentSource>(
 struct Walker<'a, F> {
     log: LogId,
     planted: Planted,
+    from: Position,
     files: &'a [SegmentFile],
     chains: &'a mut Chains,
     visit: F,
@@ -127,7 +150,7 @@ impl<F> Walker<'_, F> {
     where
         F: FnMut(Record<'_>) -> Result<(), V>,
     {
-        let first = Position::new(file.number, BLOCK as u32);
+        let resumes = file.number == self.from.segment;
         let mut summary = SegmentSummary {
             number: file.number,
             end: 0,
@@ -135,7 +158,7 @@ impl<F> Walker<'_, F> {
             records: 0,
             ops: Vec::new(),
         };
-        let mut at = first.offset;
+        let mut at = if resumes { self.from.offset } else { BLOCK as u32 };
         let bad = loop {
             let found = self.next_batch(view, identity, at)?;
             let (start, header) = match found {
@@ -158,7 +181,11 @@ impl<F> Walker<'_, F> {
         };
         let nonzero = self.search_on(view, identity, at, bad)?;
         if summary.end == 0 {
-            self.walked.unused.push(file.number);
+            if resumes {
+                self.walked.skipped.push(file);
+            } else {
+                self.walked.unused.push(file.number);
+            }
             return Ok(());
         }
         self.walked.torn = nonzero;
@@ -198,7 +225,7 @@ impl<F> Walker<'_, F> {
     /// A segment is begun only when no batch is out: its first batch says that the log was durable up to exactly the
     /// end of the segment before. One that says less was never acknowledged, nor was what came between.
     fn continues(&self, durable_upto: Position) -> bool {
-        self.walked.segments.is_empty() || durable_upto >= self.walked.end
+        self.walked.end == Position::START || durable_upto >= self.walked.end
     }
 
     /// A sound header says that the log was durable up to here. `at`: where the valid records end, if not where they

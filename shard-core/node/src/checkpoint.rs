@@ -1,27 +1,29 @@
 //! Checkpoints: made off the hot thread by replaying closed segments over the checkpoint before.
 //!
-//! Shards are taken in groups, so that the copy in memory stays a fraction of the node's own. The newest checkpoint of
-//! a log's shards is one file, replaced as a whole; it counts once file and directory are synced.
+//! Shards are taken in groups, so that the copy in memory stays a fraction of the node's own. A checkpoint of a log's
+//! shards is one file, put in place as a whole; it counts once file and directory are synced. It says up to which
+//! position of the log it holds everything: a start, and the next checkpoint, read on from there.
 
 use std::cell::RefCell;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io;
 
-use tidegate_log::{
-    Chains, CheckpointReader, CheckpointWriter, LogId, Planted, Record, SegmentNumber, ShardMark, walk,
-};
+use tidegate_log::{Chains, LogId, Planted, Position, Record, SegmentNumber, ShardMark, walk_from};
 use tidegate_shard_core::{Entry, Op, Shard, ShardConfig};
 
-use crate::files::{Files, join};
+use crate::files::Files;
 use crate::open::OpenError;
 use crate::segments::LogFiles;
+
+mod file;
+
+use file::Fresh;
+pub(crate) use file::{Unusable, newest, remove_others, sync};
+pub use file::{check, path, previous_path};
 
 const DIR: &str = "checkpoints";
 
 /// Snapshot bytes that one pass over the segments restores at most, one shard at least.
 const GROUP_BYTES: u64 = 32 * 1024 * 1024;
-
-/// Bytes of a read or write of a checkpoint file.
-const BUFFER_BYTES: usize = 64 * 1024;
 
 /// What to checkpoint.
 #[derive(Clone, Debug)]
@@ -38,11 +40,6 @@ pub struct CheckpointJob {
     pub planted: Planted,
 }
 
-/// The path of the newest checkpoint of the shards that write to `log`.
-pub fn path(log: LogId) -> String {
-    join(DIR, &format!("{log}.ckpt"))
-}
-
 /// Makes a checkpoint; returns what it holds. Give the marks to [`Node::checkpointed`](crate::Node::checkpointed).
 /// `shard_config` makes the configuration of a shard, as [`OpenConfig::shard`](crate::OpenConfig) does.
 pub fn run<F: Files>(
@@ -50,42 +47,41 @@ pub fn run<F: Files>(
     job: &CheckpointJob,
     shard_config: &dyn Fn(u16) -> ShardConfig,
 ) -> Result<Vec<ShardMark>, OpenError> {
-    let old = sections(files, job.log)?;
+    let before = Before::find(files, job.log)?;
     let shards = shard_config(0).shards;
     let files = RefCell::new(files);
-    let fresh = format!("{}.new", path(job.log));
-    files.borrow_mut().remove(&fresh)?;
-    let out = BufWriter::with_capacity(
-        BUFFER_BYTES,
-        FileWriter {
-            files: &files,
-            path: fresh,
-            at: 0,
-        },
-    );
-    let mut writer = CheckpointWriter::begin(out, job.term, shards)?;
+    let mut groups = Groups {
+        files: &files,
+        job,
+        before,
+        shard_config,
+    };
+    // Where the closed segments end is known when they were read, and the head says it.
+    let (first, mut left) = groups.split(&job.shards);
+    let (mut group, covered) = groups.replay(first)?;
+    let mut fresh = Fresh::begin(&files, job.log, job.term, shards, covered)?;
     let mut marks = Vec::new();
-    let mut left = job.shards.as_slice();
-    while !left.is_empty() {
-        let group = group_len(left, &old);
-        let (now, rest) = left.split_at(group);
-        left = rest;
-        for (mark, shard) in replay(&files, job, now, &old, shard_config)? {
+    loop {
+        for (mark, shard) in std::mem::take(&mut group) {
             let mut snapshot = Vec::new();
             shard.snapshot(&mut snapshot);
-            writer.shard(mark, shard.digest(), &snapshot)?;
+            fresh.shard(mark, shard.digest(), &snapshot)?;
             marks.push(mark);
         }
+        if left.is_empty() {
+            break;
+        }
+        let (next, rest) = groups.split(left);
+        left = rest;
+        (group, _) = groups.replay(next)?;
     }
-    let out = writer
-        .finish()?
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)?;
-    install(&mut **files.borrow_mut(), &out.path, job.log)?;
+    fresh.finish()?;
+    file::install(&mut **files.borrow_mut(), job.log)?;
     Ok(marks)
 }
 
-/// Writes a checkpoint of shards as they are; used when the layout of threads changes.
+/// Writes a checkpoint of shards as they are, twice, so that one alone may be damaged. It covers nothing of its log, which
+/// is read from the beginning: for a new layout of threads.
 pub(crate) fn write<F: Files>(
     files: &mut F,
     log: LogId,
@@ -93,141 +89,100 @@ pub(crate) fn write<F: Files>(
     count: u16,
     shards: &[(ShardMark, &Shard)],
 ) -> io::Result<()> {
-    let files = RefCell::new(files);
-    let fresh = format!("{}.new", path(log));
-    files.borrow_mut().remove(&fresh)?;
-    let out = BufWriter::with_capacity(
-        BUFFER_BYTES,
-        FileWriter {
-            files: &files,
-            path: fresh,
-            at: 0,
-        },
-    );
-    let mut writer = CheckpointWriter::begin(out, term, count)?;
-    for (mark, shard) in shards {
-        let mut snapshot = Vec::new();
-        shard.snapshot(&mut snapshot);
-        writer.shard(*mark, shard.digest(), &snapshot)?;
-    }
-    let out = writer
-        .finish()?
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)?;
-    install(&mut **files.borrow_mut(), &out.path, log)
-}
-
-/// Reads the newest checkpoint of a log's shards, one shard at a time; nothing when there is none yet.
-pub(crate) fn read<F: Files>(
-    files: &mut F,
-    log: LogId,
-    mut visit: impl FnMut(ShardMark, u64, &[u8]) -> Result<(), OpenError>,
-) -> Result<(), OpenError> {
-    let path = path(log);
-    if !files.list(DIR)?.contains(&format!("{log}.ckpt")) {
-        return Ok(());
-    }
-    let damaged = |error| OpenError::Checkpoint {
-        path: path.clone(),
-        error,
-    };
-    let files = RefCell::new(files);
-    let from = BufReader::with_capacity(
-        BUFFER_BYTES,
-        FileReader {
-            files: &files,
-            path: path.clone(),
-            at: 0,
-        },
-    );
-    let mut reader = CheckpointReader::begin(from).map_err(damaged)?;
-    let mut snapshot = Vec::new();
-    while let Some(section) = reader.next(&mut snapshot).map_err(damaged)? {
-        visit(section.mark, section.digest, &snapshot)?;
+    for install in [file::install_previous, file::install] {
+        let shared = RefCell::new(&mut *files);
+        let mut fresh = Fresh::begin(&shared, log, term, count, Position::START)?;
+        for (mark, shard) in shards {
+            let mut snapshot = Vec::new();
+            shard.snapshot(&mut snapshot);
+            fresh.shard(*mark, shard.digest(), &snapshot)?;
+        }
+        fresh.finish()?;
+        install(files, log)?;
     }
     Ok(())
 }
 
-/// Removes the checkpoints of logs that are not in use, and what a crash left of unfinished ones.
-pub(crate) fn remove_others<F: Files>(files: &mut F, logs: &[LogId]) -> io::Result<()> {
-    let keep: Vec<String> = logs.iter().map(|log| format!("{log}.ckpt")).collect();
-    for name in files.list(DIR)? {
-        if !keep.contains(&name) {
-            files.remove(&join(DIR, &name))?;
-        }
+/// What the checkpoint before holds: each shard's mark and the length of its snapshot.
+struct Before {
+    covered: Position,
+    sections: Vec<(ShardMark, u64)>,
+}
+
+impl Before {
+    fn find<F: Files>(files: &mut F, log: LogId) -> Result<Before, OpenError> {
+        let section = |mark, _, snapshot: &[u8]| Ok((mark, snapshot.len() as u64));
+        let found = newest(files, log, &mut Vec::new(), section)?;
+        Ok(found.map_or(
+            Before {
+                covered: Position::START,
+                sections: Vec::new(),
+            },
+            |sound| Before {
+                covered: sound.head.covered,
+                sections: sound.shards,
+            },
+        ))
     }
-    files.sync_dir(DIR)
-}
 
-/// Makes sure that the checkpoint which was read is on the device: a kill may have come before its directory's sync.
-pub(crate) fn sync<F: Files>(files: &mut F, log: LogId) -> io::Result<()> {
-    if files.list(DIR)?.contains(&format!("{log}.ckpt")) {
-        files.sync(&path(log))?;
+    fn bytes(&self, shard: u16) -> u64 {
+        let known = self.sections.iter().find(|(mark, _)| mark.shard == shard);
+        known.map_or(0, |(_, bytes)| *bytes)
     }
-    files.sync_dir(DIR)
 }
 
-/// A section of the checkpoint before: its mark and the snapshot's length.
-struct Old {
-    mark: ShardMark,
-    bytes: u64,
+/// Replays the closed segments for some shards at a time.
+struct Groups<'a, 'b, F> {
+    files: &'a RefCell<&'b mut F>,
+    job: &'a CheckpointJob,
+    before: Before,
+    shard_config: &'a dyn Fn(u16) -> ShardConfig,
 }
 
-fn sections<F: Files>(files: &mut F, log: LogId) -> Result<Vec<Old>, OpenError> {
-    let mut old = Vec::new();
-    read(files, log, |mark, _, snapshot| {
-        old.push(Old {
-            mark,
-            bytes: snapshot.len() as u64,
+impl<F: Files> Groups<'_, '_, F> {
+    /// The next group of shards, and the rest.
+    fn split<'s>(&self, left: &'s [u16]) -> (&'s [u16], &'s [u16]) {
+        let mut sum = 0;
+        let fits = left.iter().take_while(|&&shard| {
+            sum += self.before.bytes(shard);
+            sum <= GROUP_BYTES
         });
-        Ok(())
-    })?;
-    Ok(old)
-}
+        let group = fits.count().max(1).min(left.len());
+        left.split_at(group)
+    }
 
-fn group_len(left: &[u16], old: &[Old]) -> usize {
-    let bytes = |shard: u16| {
-        old.iter()
-            .find(|old| old.mark.shard == shard)
-            .map_or(0, |old| old.bytes)
-    };
-    let mut sum = 0;
-    let fits = left.iter().take_while(|&&shard| {
-        sum += bytes(shard);
-        sum <= GROUP_BYTES
-    });
-    fits.count().max(1)
-}
-
-/// The shards of a group as they are at the end of the closed segments.
-fn replay<F: Files>(
-    files: &RefCell<&mut F>,
-    job: &CheckpointJob,
-    group: &[u16],
-    old: &[Old],
-    shard_config: &dyn Fn(u16) -> ShardConfig,
-) -> Result<Vec<(ShardMark, Shard)>, OpenError> {
-    let mut shards: Vec<Shard> = group
-        .iter()
-        .map(|&shard| Shard::new(shard_config(shard)))
-        .collect();
-    read(&mut **files.borrow_mut(), job.log, |mark, digest, snapshot| {
-        if let Ok(at) = group.binary_search(&mark.shard) {
-            shards[at] = restore(shard_config(mark.shard), mark, digest, snapshot)?;
-        }
-        Ok(())
-    })?;
-    let mut chains = Chains::strict(old.iter().map(|old| old.mark));
-    let mut files = files.borrow_mut();
-    let shared = RefCell::new(&mut **files);
-    let mut source = LogFiles::closed(&shared, job.log, job.upto);
-    let mut apply = |record: Record<'_>| match group.binary_search(&record.shard) {
-        Ok(at) => apply(&mut shards[at], &record),
-        Err(_) => Ok(()),
-    };
-    walk(&mut source, job.log, &mut chains, job.planted, &mut apply).map_err(OpenError::from_walk)?;
-    let marks = group.iter().map(|&shard| chains.mark(shard));
-    Ok(marks.zip(shards).collect())
+    /// The shards of a group as they are at the end of the closed segments, and where that is.
+    fn replay(&mut self, group: &[u16]) -> Result<(Vec<(ShardMark, Shard)>, Position), OpenError> {
+        let mut shards: Vec<Shard> = group
+            .iter()
+            .map(|&shard| Shard::new((self.shard_config)(shard)))
+            .collect();
+        let restored = |mark: ShardMark, digest, snapshot: &[u8]| {
+            if let Ok(at) = group.binary_search(&mark.shard) {
+                shards[at] = restore((self.shard_config)(mark.shard), mark, digest, snapshot)?;
+            }
+            Ok(())
+        };
+        newest(
+            &mut **self.files.borrow_mut(),
+            self.job.log,
+            &mut Vec::new(),
+            restored,
+        )?;
+        let mut chains = Chains::strict(self.before.sections.iter().map(|(mark, _)| *mark));
+        let mut files = self.files.borrow_mut();
+        let shared = RefCell::new(&mut **files);
+        let mut source = LogFiles::closed(&shared, self.job.log, self.job.upto);
+        let mut apply = |record: Record<'_>| match group.binary_search(&record.shard) {
+            Ok(at) => apply(&mut shards[at], &record),
+            Err(_) => Ok(()),
+        };
+        let (log, from, planted) = (self.job.log, self.before.covered, self.job.planted);
+        let walked = walk_from(&mut source, log, from, &mut chains, planted, &mut apply)
+            .map_err(OpenError::from_walk)?;
+        let marks = group.iter().map(|&shard| chains.mark(shard));
+        Ok((marks.zip(shards).collect(), walked.end))
+    }
 }
 
 /// A shard from its snapshot; the digest must match.
@@ -264,42 +219,4 @@ pub(crate) fn apply(shard: &mut Shard, record: &Record<'_>) -> Result<(), OpenEr
     })?;
     shard.apply(&entry);
     Ok(())
-}
-
-fn install<F: Files>(files: &mut F, fresh: &str, log: LogId) -> io::Result<()> {
-    files.sync(fresh)?;
-    files.rename(fresh, &path(log))?;
-    files.sync_dir(DIR)
-}
-
-struct FileWriter<'a, 'b, F> {
-    files: &'a RefCell<&'b mut F>,
-    path: String,
-    at: u64,
-}
-
-impl<F: Files> Write for FileWriter<'_, '_, F> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.files.borrow_mut().write_at(&self.path, self.at, bytes)?;
-        self.at += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-struct FileReader<'a, 'b, F> {
-    files: &'a RefCell<&'b mut F>,
-    path: String,
-    at: u64,
-}
-
-impl<F: Files> Read for FileReader<'_, '_, F> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let read = self.files.borrow_mut().read_at(&self.path, self.at, out)?;
-        self.at += read as u64;
-        Ok(read)
-    }
 }

@@ -20,6 +20,8 @@ pub trait Files {
     fn write_at(&mut self, path: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Makes sure that the file exists, is `len` bytes long with its blocks allocated, and is zero from `offset` on.
     fn zero(&mut self, path: &str, offset: u64, len: u64) -> io::Result<()>;
+    /// Makes a file that is longer than `len` bytes as long as that; what lay behind is gone and its room free.
+    fn cut(&mut self, path: &str, len: u64) -> io::Result<()>;
     /// Returns once the file's bytes and length are on the device. A failure is never retried.
     fn sync(&mut self, path: &str) -> io::Result<()>;
     /// Puts `from` in the place of `to`, atomically.

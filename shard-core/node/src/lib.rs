@@ -4,10 +4,12 @@
 //! the batches it seals, and takes what it lets out. **Whatever leaves a node waits until the shard's op it depends on is
 //! durable**: answers, refusals, reads, messages to other shards and stock rows.
 //!
-//! [`open`] recovers a data directory and makes its nodes, [`checkpoint`] shortens the next start, and [`segments`]
-//! supplies and recycles the log's files; all three work on any [`Files`], so that the simulation runs the same code.
+//! [`open`] recovers a data directory and makes its nodes, [`checkpoint`] shortens the next start, [`segments`]
+//! supplies and recycles the log's files, and [`feed`] hands what is durable to a store; all four work on any [`Files`],
+//! so that the simulation runs the same code.
 
 pub mod checkpoint;
+pub mod feed;
 mod files;
 mod gated;
 pub mod limits;
@@ -18,6 +20,7 @@ mod parked;
 mod planted;
 pub mod segments;
 
+pub use feed::{Fed, Feed, FeedError, Parted};
 pub use files::{Files, join};
 pub use node::{Node, NodeConfig};
 pub use open::{OpenConfig, OpenError, Opened, open};

@@ -50,3 +50,7 @@ pub const CHECKPOINT_SEGMENTS: u32 = 2;
 
 /// Order rows of a node: four million are about 1 GB of memory, and as much again while it is checkpointed.
 pub const ORDER_ROWS_MAX: u64 = 4_000_000;
+
+/// Records that a feed hands out before it waits for marks, a segment's more at most: 16 bytes each, so 16 MB, and more
+/// than a store takes in one transaction.
+pub const FEED_UNMARKED_MAX: usize = 1 << 20;

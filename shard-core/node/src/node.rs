@@ -31,12 +31,18 @@ struct Home {
     digest_in: u32,
     /// When to ask the shard for a lease again.
     lease_at: Millis,
+    /// Its last durable op.
+    durable: Op,
+    /// Its store and its log have parted.
+    stopped: bool,
     /// The store has applied everything up to here.
     applied: Op,
     /// What the log says the store has applied.
     applied_logged: Op,
     /// The newest synced checkpoint holds everything up to here.
     checkpointed: Op,
+    /// And the one before it, as far as this start knows, everything up to here.
+    checkpointed_before: Op,
     /// Stock changed since the last rows.
     stock_changed: bool,
     /// No stock rows before this.
@@ -80,11 +86,14 @@ pub struct Node {
     /// The home whose timers are looked at first, so that none starves another.
     turn_from: usize,
     rows_at: Millis,
-    /// Bytes that the log keeps.
+    /// Bytes that the log keeps, and this thread's share of what the logs of earlier layouts keep.
     owed_bytes: u64,
+    old_bytes: u64,
     /// The host could not prepare the next segment.
     no_room: bool,
     checkpointing: bool,
+    /// The last segment that the checkpoint under way, the newest one and the one before it hold, each.
+    checkpoint_upto: [SegmentNumber; 3],
     /// The last closed segment, and how many were closed since the last checkpoint.
     closed: Option<SegmentNumber>,
     closed_count: u32,
@@ -122,11 +131,12 @@ impl Node {
             durable: appender.durable(),
             sealed: appender.durable(),
         };
-        let closed_count = retention.closed().count() as u32;
+        let closed_count = retention.closed_unskipped() as u32;
         Node {
             homes,
             home_of,
             owed_bytes: retention.bytes(),
+            old_bytes: 0,
             closed: retention.closed().last(),
             closed_count,
             appender,
@@ -143,6 +153,7 @@ impl Node {
             rows_at: Millis(0),
             no_room: false,
             checkpointing: false,
+            checkpoint_upto: [SegmentNumber::NONE; 3],
             dropped_messages: 0,
             started: false,
             failed: false,
@@ -175,7 +186,7 @@ impl Node {
         let Some(at) = self.home(shard) else {
             return self.refuse(ticket, Unavailable::NotHere);
         };
-        match self.unavailable(shard, &command) {
+        match self.unavailable(at, shard, &command) {
             // It logs nothing, and its order may hold stock: "nothing is reserved" would be false.
             Some(_) if self.started && self.is_repeat(at, &command) => {}
             Some(why) => return self.refuse(ticket, why),
@@ -201,7 +212,7 @@ impl Node {
     /// A message from a shard of another thread. One that cannot be taken now is dropped: its sender asks again.
     pub fn receive(&mut self, now: Millis, envelope: &Envelope) {
         let Some(at) = self.home(envelope.to) else { return };
-        if self.failed || !self.started || self.appender.is_full() {
+        if self.failed || !self.started || self.homes[at].stopped || self.appender.is_full() {
             self.dropped_messages += 1;
             return;
         }
@@ -240,7 +251,7 @@ impl Node {
         self.progress.sealed = batch.last;
         let end = batch.offset + batch.bytes.len() as u32;
         self.retention.note(batch.segment, end, &batch.ops);
-        self.owed_bytes = self.retention.bytes();
+        self.owed_bytes = self.retention.bytes() + self.old_bytes;
         batch
     }
 
@@ -252,6 +263,7 @@ impl Node {
         for mark in &batch.ops {
             if let Some(at) = self.home(ShardId(mark.shard)) {
                 self.homes[at].shard.note_durable(Op(mark.op));
+                self.homes[at].durable = Op(mark.op);
             }
         }
         if let Some(closed) = batch.closed {
@@ -328,9 +340,12 @@ impl Node {
     }
 
     /// Why a command cannot even be looked at, if so. Nothing was reserved then, but perhaps by an earlier one.
-    fn unavailable(&self, shard: ShardId, command: &Command) -> Option<Unavailable> {
+    fn unavailable(&self, at: usize, shard: ShardId, command: &Command) -> Option<Unavailable> {
         if !self.started {
             return Some(Unavailable::NotStarted);
+        }
+        if self.homes[at].stopped {
+            return Some(Unavailable::Stopped);
         }
         if self.appender.is_full() || (self.no_room && self.appender.pending_bytes() > 0) {
             return Some(Unavailable::LogFull);
@@ -360,15 +375,19 @@ impl Node {
 
 impl Home {
     fn new(shard: Shard, checkpointed: Op, digest_every: u32) -> Home {
+        let (applied_logged, _) = shard.applied_mark();
         Home {
+            durable: shard.op(),
+            stopped: false,
             shard,
             last: Lsn(0),
             timer: Millis(0),
             digest_in: digest_every,
             lease_at: Millis(0),
             applied: Op(0),
-            applied_logged: Op(0),
+            applied_logged,
             checkpointed,
+            checkpointed_before: Op(0),
             stock_changed: false,
             stock_at: Millis(0),
         }

@@ -28,6 +28,8 @@ pub enum Unavailable {
     NotHere,
     /// The node has not started. Reserved: no.
     NotStarted,
+    /// The shard was stopped: its store and its log have parted. Reserved: no.
+    Stopped,
     /// The same order is under way for too many callers: its outcome is not known here. Reserved: unknown.
     TooManyWaiting,
 }

@@ -15,4 +15,7 @@ pub enum Planted {
     /// Segments are freed when the store has applied them, whether a checkpoint holds them or not.
     #[cfg(feature = "planted-bugs")]
     SegmentFreedTooEarly,
+    /// Segments are freed when the newest checkpoint holds them, whether the one before it does or not.
+    #[cfg(feature = "planted-bugs")]
+    FreedByNewestCheckpoint,
 }

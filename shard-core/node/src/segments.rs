@@ -5,12 +5,13 @@
 //! logs/<log id>/<number>.seg the segments of a log
 //! spare/<log id>-<number>    freed segments, to be used again
 //! checkpoints/<log id>.ckpt  the newest checkpoint of the shards that write to the log
+//! checkpoints/<log id>.previous  the one before it
 //! ```
 
 use std::cell::RefCell;
 use std::io;
 
-use tidegate_log::{BLOCK, LogId, NewSegment, SegmentFile, SegmentNumber, SegmentSource};
+use tidegate_log::{LogId, NewSegment, SegmentFile, SegmentNumber, SegmentSource};
 
 use crate::files::{Files, join};
 
@@ -160,23 +161,6 @@ impl<F: Files> SegmentSource for LogFiles<'_, F> {
             filled += read;
         }
         out[filled..].fill(0);
-        Ok(())
-    }
-}
-
-/// Makes a segment read as zeros from `from` to its end, whatever a cut-short write left there.
-pub(crate) fn zero_tail<F: Files>(
-    files: &mut F,
-    log: LogId,
-    segment: SegmentNumber,
-    from: u32,
-) -> io::Result<()> {
-    assert_eq!(from as usize % BLOCK, 0);
-    let path = path(log, segment);
-    let len = files.len(&path)?;
-    if len > u64::from(from) {
-        files.zero(&path, u64::from(from), len)
-    } else {
         Ok(())
     }
 }

@@ -29,6 +29,8 @@ pub struct Audit {
     orders: HashMap<OrderId, Fact>,
     by_key: HashMap<KeyHash, OrderId>,
     changes: HashMap<KeyHash, u32>,
+    /// Sales whose buyers' counts went.
+    pub sales_over: u64,
     /// Attempts whose end each participant has logged.
     ended_holds: HashSet<(ShardId, OrderId, u8)>,
     /// The segment of each log that is read next.
@@ -83,6 +85,7 @@ impl Audit {
             orders: HashMap::new(),
             by_key: HashMap::new(),
             changes: HashMap::new(),
+            sales_over: 0,
             ended_holds: HashSet::new(),
             cursors: HashMap::new(),
         }

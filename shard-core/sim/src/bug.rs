@@ -28,11 +28,13 @@ pub enum Bug {
     DurableBlockRewritten,
     /// A segment is freed although the next start, or the store, needs it.
     SegmentFreedTooEarly,
+    /// A segment is freed as soon as the newest checkpoint holds it; were that one damaged, nothing would.
+    FreedByNewestCheckpoint,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 10] = [
+    pub const ALL: [Bug; 11] = [
         Bug::ReplyBeforeSync,
         Bug::MessageBeforeSync,
         Bug::ConfirmAfterExpiry,
@@ -43,6 +45,7 @@ impl Bug {
         Bug::StaleRecordAccepted,
         Bug::DurableBlockRewritten,
         Bug::SegmentFreedTooEarly,
+        Bug::FreedByNewestCheckpoint,
     ];
 
     /// Puts the fault where it belongs. Without the feature `planted-bugs` there are no faults to plant.
@@ -68,6 +71,9 @@ impl Bug {
             Bug::ReplyBeforeSync => config.node.planted = tidegate_node::Planted::ReplyBeforeSync,
             Bug::MessageBeforeSync => config.node.planted = tidegate_node::Planted::MessageBeforeSync,
             Bug::SegmentFreedTooEarly => config.node.planted = tidegate_node::Planted::SegmentFreedTooEarly,
+            Bug::FreedByNewestCheckpoint => {
+                config.node.planted = tidegate_node::Planted::FreedByNewestCheckpoint;
+            }
             Bug::StaleRecordAccepted => config.log_planted = tidegate_log::Planted::StaleRecordAccepted,
             Bug::DurableBlockRewritten => config.log_planted = tidegate_log::Planted::DurableBlockRewritten,
             _ => {}

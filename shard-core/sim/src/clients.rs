@@ -9,7 +9,7 @@ use tidegate_shard_core::{
 };
 
 use crate::audit::Audit;
-use crate::plan::{MS, Plan};
+use crate::plan::{BEGINNING, MS, Plan};
 use crate::queue::Event;
 use crate::rng::Rng;
 use crate::world::{Broken, World};
@@ -25,6 +25,8 @@ pub struct Sku {
     pub stock: u64,
     /// Units a buyer may have; never changed.
     pub limit: Option<u32>,
+    /// When its sale ends; it never begins again.
+    pub sale_end: Option<tidegate_shard_core::Millis>,
     hold_ms: u32,
     currency: [u8; 3],
 }
@@ -141,6 +143,7 @@ impl Sku {
             name: SkuName::parse(name.as_bytes()).expect("a short name"),
             stock: rng.between(2, 40),
             limit: rng.percent(30).then(|| rng.between(1, 5) as u32),
+            sale_end: rng.percent(25).then(|| BEGINNING.after(rng.between(200, 2_500))),
             hold_ms: [120, 400, 900, 60_000, 600_000][rng.index(5)],
             currency: if rng.percent(5) { *b"EUR" } else { *b"CNY" },
         }

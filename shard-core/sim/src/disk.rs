@@ -19,6 +19,8 @@ const SECTOR: usize = 512;
 enum Change {
     Bytes(Vec<u8>),
     Zero(usize),
+    /// The file ends here.
+    Cut,
 }
 
 /// A file's bytes: what a crash leaves, and what a reader sees.
@@ -105,6 +107,27 @@ impl Disk {
         let prefix = format!("{dir}/");
         let from = self.names.range(prefix.clone()..).map(|(path, _)| path.as_str());
         from.take_while(move |path| path.starts_with(&prefix))
+    }
+
+    /// Flips a bit of a file, cuts it, or puts the bytes of another in its place.
+    pub fn spoil(&mut self, path: &str, other: &str, rng: &mut Rng) {
+        let (Ok(inode), Ok(from)) = (self.inode(path), self.inode(other)) else {
+            return;
+        };
+        let mut bytes = self.inodes[inode].current.clone();
+        match rng.below(3) {
+            0 if !bytes.is_empty() => {
+                let at = rng.index(bytes.len());
+                bytes[at] ^= 1 << rng.below(8);
+            }
+            1 => bytes.truncate(rng.index(bytes.len() + 1)),
+            _ => bytes.clone_from(&self.inodes[from].current),
+        }
+        self.inodes[inode] = Inode {
+            durable: bytes.clone(),
+            current: bytes,
+            unsynced: Vec::new(),
+        };
     }
 
     fn step(&mut self) -> io::Result<()> {
@@ -213,6 +236,16 @@ impl Files for Disk {
         self.write(path, offset, Change::Zero(zeros))
     }
 
+    fn cut(&mut self, path: &str, len: u64) -> io::Result<()> {
+        self.step()?;
+        let inode = self.inode(path)?;
+        let at = usize::try_from(len).map_err(io::Error::other)?;
+        let inode = &mut self.inodes[inode];
+        Change::Cut.put(&mut inode.current, at);
+        inode.unsynced.push((at, Change::Cut));
+        Ok(())
+    }
+
     fn sync(&mut self, path: &str) -> io::Result<()> {
         self.step()?;
         let inode = self.inode(path)?;
@@ -260,10 +293,14 @@ impl Change {
         match self {
             Change::Bytes(bytes) => bytes.len(),
             Change::Zero(len) => *len,
+            Change::Cut => 0,
         }
     }
 
     fn put(&self, file: &mut Vec<u8>, offset: usize) {
+        if matches!(self, Change::Cut) {
+            return file.truncate(offset);
+        }
         let end = offset + self.len();
         if file.len() < end {
             file.resize(end, 0);
@@ -271,6 +308,7 @@ impl Change {
         match self {
             Change::Bytes(bytes) => file[offset..end].copy_from_slice(bytes),
             Change::Zero(_) => file[offset..end].fill(0),
+            Change::Cut => {}
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tidegate_log::{Batch, Seal, ShardClock, Window, WindowConfig};
 use tidegate_node::open::OldLogs;
-use tidegate_node::{Envelope, Files, Node, OpenConfig, Opened, Output, Ticket, open, segments};
+use tidegate_node::{Envelope, Feed, Files, Node, OpenConfig, Opened, Output, Ticket, open, segments};
 use tidegate_shard_core::{Command, Millis, ShardId};
 
 use crate::plan::{MS, Stop};
@@ -18,6 +18,7 @@ pub struct Machine {
     pub(crate) threads: Vec<Thread>,
     pub(crate) manifest: tidegate_log::Manifest,
     pub(crate) old_logs: OldLogs,
+    pub(crate) feed: Feed,
     config: OpenConfig,
     /// When the last message of each pair of threads arrives: none overtakes another.
     arrivals: HashMap<(usize, usize), u64>,
@@ -71,10 +72,15 @@ impl World {
             return Ok(());
         }
         let threads = (self.rng.between(3, 5) as usize).min(usize::from(self.plan.shards));
-        let config = self.plan.open_config(threads, self.rng.bits());
+        let mut config = self.plan.open_config(threads, self.rng.bits());
+        // Every second start is told what the store has.
+        if self.rng.percent(50) {
+            config.marks = self.audit.marks();
+        }
         if !self.calm && self.rng.percent(self.plan.start_stops) {
             self.disk.stop_after(Some(self.rng.below(250) as u32));
         }
+        self.maybe_spoil_checkpoint();
         let opened = open(&mut self.disk, &config, &mut |_| {});
         self.disk.stop_after(None);
         match opened {
@@ -101,6 +107,8 @@ impl World {
         if opened.manifest.layouts.len() > 1 {
             self.figures.layouts += 1;
         }
+        self.figures.skipped += opened.recovered.skipped_segments;
+        self.figures.passed_over += opened.warnings.len() as u64;
         self.audit.recovered(&opened)?;
         let thread = |node| Thread {
             node,
@@ -114,6 +122,7 @@ impl World {
         };
         self.machine = Some(Machine {
             threads: opened.nodes.into_iter().map(thread).collect(),
+            feed: Feed::new(&opened.manifest, &self.audit.marks()),
             manifest: opened.manifest,
             old_logs: opened.old_logs,
             config,
@@ -203,10 +212,13 @@ impl World {
             Live::Written(thread) => self.written(thread),
             Live::Prepare(thread, segment) => self.prepare(thread, segment),
             Live::Checkpoint(thread, job) => self.checkpoint(thread, &job),
-            Live::Applied(shard, op) => {
-                let thread = self.running().thread_of(shard);
+            Live::Applied(mark) => {
+                let thread = self.running().thread_of(ShardId(mark.shard));
                 let now = self.tell_time(thread);
-                self.node(thread).applied(now, shard, op);
+                let machine = self.running();
+                let fed = machine.feed.applied(mark);
+                fed.and_then(|()| machine.threads[thread].node.applied(now, mark))
+                    .map_err(|parted| parted.to_string())?;
                 self.pump(thread)
             }
         }

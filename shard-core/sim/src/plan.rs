@@ -45,6 +45,8 @@ pub struct Plan {
     pub checkpoint_segments: u32,
     /// In percent: how many starts stop again before they serve.
     pub start_stops: u64,
+    /// In percent: how often the newest checkpoint of a log is spoiled before a start.
+    pub spoiled_checkpoints: u64,
     /// In a thousand: how often the machine stops in the middle of preparing or freeing a segment or of a checkpoint.
     pub midway_stops: u64,
     /// In percent: answers that are lost on their way to the client.
@@ -110,6 +112,7 @@ impl Plan {
             batch_bytes_max: [8 * 1024, 64 * 1024][rng.index(2)],
             checkpoint_segments: rng.between(1, 3) as u32,
             start_stops: 25,
+            spoiled_checkpoints: if rng.percent(50) { 0 } else { 40 },
             midway_stops: if rng.percent(50) { 0 } else { 8 },
             lost_answers: rng.below(10),
             write_us: if slow_disk { (500, 20 * MS) } else { (80, 3 * MS) },
@@ -127,6 +130,7 @@ impl Plan {
         let limits = Limits {
             gather_ms: self.gather_ms,
             closing_grace_ms: 300,
+            counts_after_sale_ms: 100,
             payment_margin_ms: 20,
             again_ms: 20,
             ..Limits::default()

@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use tidegate_log::NewSegment;
+use tidegate_log::{NewSegment, ShardMark};
 use tidegate_node::checkpoint::CheckpointJob;
 use tidegate_node::{Answer, Envelope};
-use tidegate_shard_core::{Command, Op, ShardId};
+use tidegate_shard_core::{Command, ShardId};
 
 use crate::plan::Stop;
 
@@ -49,7 +49,7 @@ pub enum Live {
     /// A checkpoint is to be made.
     Checkpoint(usize, CheckpointJob),
     /// The store's mark for a shard arrives.
-    Applied(ShardId, Op),
+    Applied(ShardMark),
 }
 
 struct Scheduled {

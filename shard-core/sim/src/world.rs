@@ -61,6 +61,14 @@ pub struct Figures {
     pub batches: u64,
     /// Checkpoints made.
     pub checkpoints: u64,
+    /// Segments that starts did not read, since a checkpoint held them.
+    pub skipped: u64,
+    /// Damaged checkpoints that starts passed over.
+    pub passed_over: u64,
+    /// Sales whose buyers' counts went.
+    pub sales_over: u64,
+    /// Entries that the machine's feed handed out.
+    pub fed: u64,
     /// Segments freed.
     pub freed: u64,
     /// Messages between threads.
@@ -177,6 +185,8 @@ impl World {
         let now = machine.time_at_most();
         self.audit.finish(machine, now)?;
         self.clients.finish(&self.audit)?;
+        self.check_wrong_marks()?;
+        self.figures.sales_over = self.audit.sales_over;
         self.figures.entries = self.audit.entries();
         (self.figures.orders, self.figures.spread_orders) = self.audit.orders_placed();
         Ok(self.figures)

@@ -66,3 +66,8 @@ fn a_rewritten_durable_block_is_found() {
 fn a_segment_freed_too_early_is_found() {
     is_found(Bug::SegmentFreedTooEarly);
 }
+
+#[test]
+fn a_segment_that_only_the_newest_checkpoint_holds_and_is_freed_is_found() {
+    is_found(Bug::FreedByNewestCheckpoint);
+}

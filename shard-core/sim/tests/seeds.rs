@@ -11,6 +11,8 @@ const SEEDS: u64 = 2000;
 fn two_thousand_seeds_keep_every_rule() {
     let next = AtomicU64::new(0);
     let orders = AtomicU64::new(0);
+    let sales_over = AtomicU64::new(0);
+    let (skipped, passed_over) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -18,7 +20,12 @@ fn two_thousand_seeds_keep_every_rule() {
                 return;
             }
             match run_seed(seed, None, false) {
-                Ok(figures) => orders.fetch_add(figures.orders, Ordering::Relaxed),
+                Ok(figures) => {
+                    orders.fetch_add(figures.orders, Ordering::Relaxed);
+                    sales_over.fetch_add(figures.sales_over, Ordering::Relaxed);
+                    skipped.fetch_add(figures.skipped, Ordering::Relaxed);
+                    passed_over.fetch_add(figures.passed_over, Ordering::Relaxed);
+                }
                 Err(broken) => panic!("seed {seed}: {broken}\nreplay it: {}", replay_command(seed)),
             };
         }
@@ -31,6 +38,12 @@ fn two_thousand_seeds_keep_every_rule() {
     });
     // A simulation that does nothing breaks no rule either.
     assert!(orders.into_inner() > SEEDS * 50);
+    assert!(sales_over.into_inner() > SEEDS / 4, "sales ended");
+    assert!(skipped.into_inner() > SEEDS, "starts read on from checkpoints");
+    assert!(
+        passed_over.into_inner() > SEEDS / 10,
+        "damaged checkpoints were passed over"
+    );
 }
 
 #[test]

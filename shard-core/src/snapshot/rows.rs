@@ -16,6 +16,7 @@ pub(super) const HOLD_BYTES_MIN: usize = 34;
 pub(super) const CHANGE_BYTES_MIN: usize = 30;
 
 pub(super) fn write_counts(w: &mut Writer<'_>, counts: &BuyerCounts) {
+    w.flag(counts.is_over());
     let rows = counts.sorted();
     w.varint(rows.len() as u64);
     for (buyer, units) in rows {

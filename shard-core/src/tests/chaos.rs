@@ -226,7 +226,7 @@ impl Chaos {
             Step::Applied(at) => {
                 let at = at % self.world.shards.len();
                 let shard = &self.world.shards[at];
-                if let Some(entry) = shard.applied(self.world.now, shard.op()) {
+                if let Some(entry) = shard.applied(self.world.now, shard.op(), 7) {
                     self.world.apply(at, &entry);
                 }
             }

@@ -92,7 +92,7 @@ fn a_key_is_forgotten_a_day_after_its_order_ended_and_only_once_the_store_has_it
     world.pass(24 * 3_600_000 + 1);
     world.placed(1, 2, &[("A", 1)]);
     assert_eq!(view(world.place(1, 1, &[("A", 1)])).id, order);
-    let applied = world.shards[0].applied(world.now, ended).unwrap();
+    let applied = world.shards[0].applied(world.now, ended, 7).unwrap();
     world.apply(0, &applied);
     world.placed(1, 3, &[("A", 1)]);
     assert_ne!(view(world.place(1, 1, &[("A", 1)])).id, order);
@@ -110,7 +110,7 @@ fn at_the_bound_orders_are_refused_until_a_quarter_of_an_hour_after_others_ended
     );
     world.cancel(orders[7]);
     let op = world.shards[0].op();
-    let applied = world.shards[0].applied(world.now, op).unwrap();
+    let applied = world.shards[0].applied(world.now, op, 7).unwrap();
     world.apply(0, &applied);
     world.now = world.now.after(15 * 60_000 - 1);
     assert_eq!(
@@ -188,7 +188,9 @@ fn a_limit_outlives_the_orders_it_counted() {
     world.put_with("A", 50, |put| put.buyer_limit = Some(Some(1)));
     let order = world.placed(1, 1, &[("A", 1)]);
     world.confirm(order, "ch_1");
-    let applied = world.shards[0].applied(world.now, world.shards[0].op()).unwrap();
+    let applied = world.shards[0]
+        .applied(world.now, world.shards[0].op(), 7)
+        .unwrap();
     world.apply(0, &applied);
     world.pass(25 * 3_600_000);
     world.placed(2, 1, &[("A", 1)]);

@@ -49,8 +49,29 @@ impl Collector for Figures {
         encode_http(e, &snapshot)?;
         encode_nets(e, &snapshot.nets)?;
         encode_shards(e, &snapshot.shards)?;
-        encode_breakers(e, &snapshot.breakers)
+        encode_breakers(e, &snapshot.breakers)?;
+        encode_scrub(e, &snapshot)
     }
+}
+
+fn encode_scrub(e: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let figures = [
+        (
+            "log_scrub_bytes",
+            "Bytes of closed segments read again",
+            snapshot.scrub_bytes,
+        ),
+        (
+            "log_scrub_faults",
+            "Faults found by reading them again",
+            snapshot.scrub_faults,
+        ),
+    ];
+    for (name, help, value) in figures {
+        let metric = e.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(value).encode(metric)?;
+    }
+    Ok(())
 }
 
 fn encode_http(e: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {

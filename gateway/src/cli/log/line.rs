@@ -165,8 +165,8 @@ impl Body {
             Effect::Start { term } => self.term = Some(*term),
             Effect::Lease { until } => self.until = Some(until.0),
             Effect::Digest { digest } => self.digest = Some(format!("{digest:016x}")),
-            Effect::Applied { op } => self.applied = Some(op.0),
-            Effect::SkuPut(_) | Effect::StockChanged(_) => self.stock(effect),
+            Effect::Applied { op, .. } => self.applied = Some(op.0),
+            Effect::SkuPut(_) | Effect::StockChanged(_) | Effect::SaleOver { .. } => self.stock(effect),
             Effect::Placed(placed) => {
                 self.placed(at, placed);
                 self.status = Some("pending");
@@ -277,6 +277,7 @@ impl Body {
                 self.hold_ms = Some(put.hold_ms);
                 self.paused = Some(put.paused);
             }
+            Effect::SaleOver { sku } => self.sku = Some(sku.to_string()),
             Effect::StockChanged(change) => {
                 self.sku = Some(change.sku.to_string());
                 self.delta = Some(change.delta);

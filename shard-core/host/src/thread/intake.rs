@@ -35,7 +35,19 @@ impl ShardThread {
                 Ok(Notice::Broken(text)) => self.fail(text),
                 Ok(Notice::Checkpointed(marks)) => self.node.checkpointed(&marks),
                 Ok(Notice::CheckpointFailed) => self.node.checkpoint_failed(),
-                Ok(Notice::Applied(shard, op)) => self.node.applied(now, shard, op),
+                Ok(Notice::Applied(mark)) => {
+                    if let Err(parted) = self.node.applied(now, mark) {
+                        eprintln!("tidegate: {parted}; the shard is stopped, its orders are refused");
+                        self.stats.stopped_shards.add(1);
+                    }
+                }
+                Ok(Notice::StopShard(shard)) => {
+                    self.stats
+                        .stopped_shards
+                        .add(u64::from(!self.node.is_stopped(shard)));
+                    self.node.stop_shard(shard);
+                }
+                Ok(Notice::OldBytes(bytes)) => self.node.set_old_bytes(bytes),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }

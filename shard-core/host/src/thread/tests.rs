@@ -2,6 +2,6 @@
 
 mod crash;
 mod failure;
-mod harness;
+pub(crate) mod harness;
 mod images;
 mod notices;

@@ -1,7 +1,17 @@
 use super::*;
 
+const HEAD_7: CheckpointHead = CheckpointHead {
+    start: 7,
+    shards: 64,
+    log: LogId(11),
+    covered: Position {
+        segment: crate::SegmentNumber(5),
+        offset: 8192,
+    },
+};
+
 fn checkpoint() -> Vec<u8> {
-    let mut writer = CheckpointWriter::begin(Vec::new(), 7, 64).unwrap();
+    let mut writer = CheckpointWriter::begin(Vec::new(), HEAD_7).unwrap();
     for shard in [0u16, 3, 63] {
         let mark = ShardMark {
             shard,
@@ -42,7 +52,7 @@ fn a_checkpoint_is_read_as_it_was_written() {
     );
     assert_eq!(sections[2].1, vec![63; 441]);
     let reader = CheckpointReader::begin(&bytes[..]).unwrap();
-    assert_eq!((reader.start(), reader.shards()), (7, 64));
+    assert_eq!(reader.head(), HEAD_7);
 }
 
 #[test]
@@ -59,7 +69,7 @@ fn a_checkpoint_with_any_bit_flipped_or_cut_anywhere_is_damaged() {
 #[test]
 fn a_checkpoint_with_a_shard_left_out_or_repeated_is_damaged() {
     let bytes = checkpoint();
-    let (head, second) = (32, 32 + 48 + 48 + 21);
+    let (head, second) = (48, 48 + 48 + 48 + 21);
     let mut without = bytes[..head].to_vec();
     without.extend(&bytes[head + 48..]);
     assert!(read(&without).is_err());

@@ -62,6 +62,12 @@ fn a_line_of_a_later_version_is_named() {
     let crc = crate::crc::crc32c(body.as_bytes());
     let changed = format!("{body}crc {crc:08x}\n");
     assert_eq!(Manifest::decode(changed.as_bytes()), Err(ManifestError::Line(5)));
+    let older = String::from_utf8(manifest().encode()).unwrap();
+    let body = older[..older.len() - 13].replace("tidegate-manifest 2", "tidegate-manifest 1");
+    let older = format!("{body}crc {:08x}\n", crate::crc::crc32c(body.as_bytes()));
+    let refused = Manifest::decode(older.as_bytes()).unwrap_err();
+    assert_eq!(refused, ManifestError::OtherVersion(1));
+    assert!(refused.to_string().contains("format 1"), "{refused}");
 }
 
 #[test]

@@ -6,12 +6,13 @@ use crate::limits::{LAYOUTS_MAX, LOGS_MAX, MANIFEST_BYTES_MAX, SHARDS_MAX};
 use crate::position::{LogId, SegmentNumber, StartNumber};
 use std::fmt::Write;
 
-const FIRST_LINE: &str = "tidegate-manifest 1";
+const MAGIC: &str = "tidegate-manifest ";
+const VERSION: u32 = 2;
 
 pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
     let mut text = String::new();
     let mut line = |line: std::fmt::Arguments<'_>| writeln!(text, "{line}").expect("a String takes all");
-    line(format_args!("{FIRST_LINE}"));
+    line(format_args!("{MAGIC}{VERSION}"));
     line(format_args!("shards {}", manifest.shards));
     line(format_args!("hash {}", manifest.hash));
     line(format_args!("store {}", manifest.store));
@@ -44,7 +45,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, ManifestError> {
         lines: text.lines(),
         number: 0,
     };
-    lines.expect("", |line| (line == FIRST_LINE).then_some(()))?;
+    let version: u32 = lines.expect(MAGIC, |v| v.parse().ok())?;
+    if version != VERSION {
+        return Err(ManifestError::OtherVersion(version));
+    }
     let mut manifest = Manifest {
         shards: lines.expect("shards ", |v| v.parse().ok())?,
         hash: lines.expect("hash ", |v| Some(v.to_owned()))?,

@@ -72,6 +72,7 @@ impl World {
     fn recover(&mut self, entries: &mut Vec<Entry>) -> Outcome<(Recovered, Chains)> {
         let mut chains = Chains::strict(self.base.iter().copied());
         let options = RecoveryOptions {
+            covered: crate::Position::START,
             planted: self.planted,
             next_segment_min: self.next_segment,
         };

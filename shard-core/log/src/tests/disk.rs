@@ -113,9 +113,10 @@ impl Disk {
         match action {
             RecoveryAction::Sync { segment } => assert!(self.files.contains_key(&segment)),
             RecoveryAction::Free { segment } => self.free(segment),
-            RecoveryAction::Zero { segment, from } => {
+            RecoveryAction::Cut { segment, from } => {
                 let file = self.files.get_mut(&segment).expect("the file is there");
                 assert!((from as usize).is_multiple_of(BLOCK) && from as usize <= file.len());
+                // A file that is zeroed instead reads the same.
                 if random.one_in(2) {
                     file.truncate(from as usize);
                 } else {

@@ -13,7 +13,7 @@ const SEGMENT: u32 = 16384;
 
 /// Writes `batches` of three records (of shards 0, 1 and 0) of 1000 bytes each: one block a batch, three batches a
 /// segment; then a mark.
-fn write(disk: &mut Disk, config: AppenderConfig, chains: &Chains, batches: u64) {
+pub(super) fn write(disk: &mut Disk, config: AppenderConfig, chains: &Chains, batches: u64) {
     let mut appender = Appender::new(
         AppenderConfig {
             segment_bytes: SEGMENT,
@@ -45,7 +45,7 @@ fn put(disk: &mut Disk, appender: &mut Appender, seal: fn(&mut Appender) -> Opti
     appender.synced(batch);
 }
 
-fn log(batches: u64) -> Disk {
+pub(super) fn log(batches: u64) -> Disk {
     let mut disk = Disk::default();
     write(
         &mut disk,
@@ -73,7 +73,7 @@ fn fault(disk: &mut Disk) -> Fault {
     read(disk, &mut Chains::strict([])).expect_err("a fault")
 }
 
-fn at(segment: u32, offset: u32) -> Position {
+pub(super) fn at(segment: u32, offset: u32) -> Position {
     Position::new(SegmentNumber(segment), offset)
 }
 
@@ -93,12 +93,14 @@ fn a_sound_log_is_read_whole() {
     assert!(!recovered.walked.torn);
     let ops = [ShardOp { shard: 0, op: 14 }, ShardOp { shard: 1, op: 7 }];
     assert_eq!(recovered.walked.segments[2].ops, ops);
-    let syncs: Vec<_> = (1..=3)
-        .map(|n| RecoveryAction::Sync {
-            segment: SegmentNumber(n),
-        })
-        .collect();
-    assert_eq!(recovered.actions, syncs);
+    let sync = |n| RecoveryAction::Sync {
+        segment: SegmentNumber(n),
+    };
+    let cut = RecoveryAction::Cut {
+        segment: SegmentNumber(3),
+        from: 3 * BLOCK as u32,
+    };
+    assert_eq!(recovered.actions, [sync(1), sync(2), cut, sync(3)]);
     assert_eq!(
         verify(&mut disk, LOG, &mut Chains::lenient()).unwrap(),
         recovered.walked
@@ -296,7 +298,7 @@ fn a_new_start_vouches_for_the_last_batch_of_the_one_before() {
 }
 
 #[test]
-fn what_a_crash_cut_short_is_zeroed_although_an_unused_segment_follows() {
+fn what_a_crash_cut_short_is_cut_off_although_an_unused_segment_follows() {
     let mut disk = log(1);
     let end = 3 * BLOCK;
     disk.files.get_mut(&SegmentNumber(1)).unwrap()[end..end + 100].fill(7);
@@ -313,7 +315,7 @@ fn what_a_crash_cut_short_is_zeroed_although_an_unused_segment_follows() {
         segment: SegmentNumber(2),
     };
     let actions = [
-        RecoveryAction::Zero { segment, from },
+        RecoveryAction::Cut { segment, from },
         RecoveryAction::Sync { segment },
         free,
     ];

@@ -1,6 +1,7 @@
 //! What a walk shows and finds.
 
 use crate::position::{LogId, Position, SegmentNumber, ShardOp};
+use crate::source::SegmentFile;
 
 /// One record, borrowed from the reader's window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct SegmentSummary {
 /// What a walk found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Walked {
+    /// Segments that lie before where the walk began, or end there, in order; they were not read.
+    pub skipped: Vec<SegmentFile>,
     /// Segments with batches, in order.
     pub segments: Vec<SegmentSummary>,
     /// Segments without a valid batch: prepared but not used, or all of whose writes were cut short.

@@ -146,7 +146,11 @@ impl Node {
 
     /// The shard's timers may have changed.
     pub(super) fn note_timer(&mut self, at: usize) {
-        let timer = self.homes[at].shard.next_timer().unwrap_or(Millis(u64::MAX));
+        let home = &self.homes[at];
+        let timer = match home.stopped {
+            true => Millis(u64::MAX),
+            false => home.shard.next_timer().unwrap_or(Millis(u64::MAX)),
+        };
         self.homes[at].timer = timer;
         self.earliest = self.earliest.min(timer);
     }

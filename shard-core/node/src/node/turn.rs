@@ -4,7 +4,7 @@ use tidegate_shard_core::{Input, Millis, StockView};
 
 use super::{Deferred, Node};
 use crate::limits;
-use crate::output::{Output, StockRow};
+use crate::output::{Output, StockRow, Unavailable};
 
 impl Node {
     /// Once a turn: orders that waited for a lease, messages between this thread's shards, timers that are due, and
@@ -34,6 +34,10 @@ impl Node {
             else {
                 return;
             };
+            if self.homes[home].stopped {
+                self.refuse(ticket, Unavailable::Stopped);
+                continue;
+            }
             let decision = self.homes[home].shard.decide(now, Input::Command(&command));
             self.carry_out(home, Some(ticket), decision);
         }

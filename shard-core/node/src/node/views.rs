@@ -28,7 +28,7 @@ impl Node {
         self.homes.iter().map(|home| home.shard.open_orders()).sum()
     }
 
-    /// Bytes that the log keeps for the store.
+    /// Bytes that the log keeps for the store, with this thread's share of earlier layouts' logs.
     pub fn owed_bytes(&self) -> u64 {
         self.owed_bytes
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use tidegate_log::{CheckpointError, Fault, ManifestError, WalkError};
+use tidegate_log::{CheckpointError, Fault, ManifestError, ShardMark, WalkError};
 use tidegate_shard_core::ReplayError;
 
 /// Why a start stops. The text names the file and, where there is one, the offset.
@@ -53,6 +53,20 @@ pub enum OpenError {
         /// Its last op in the log.
         op: u64,
     },
+    /// The store has more of a shard than the log.
+    MarkNotReached {
+        /// What the store has.
+        mark: ShardMark,
+        /// The shard's last op in the log.
+        op: u64,
+    },
+    /// The store has something else than the log.
+    OtherHistory {
+        /// What the store has.
+        mark: ShardMark,
+        /// The log's hash of that op.
+        chain: u64,
+    },
     /// The directory was made with another hash from SKU to shard.
     OtherHash {
         /// What the manifest says.
@@ -64,6 +78,11 @@ pub enum OpenError {
         found: String,
         /// What was configured.
         wanted: String,
+    },
+    /// The number of threads changed too often while nothing was applied.
+    TooManyLayouts {
+        /// The number of threads of the last start.
+        threads: usize,
     },
     /// More threads than shards, or none.
     Threads {
@@ -130,6 +149,16 @@ impl fmt::Display for OpenError {
                     "the log of shard {shard} ends at op {op}, below what its checkpoint holds"
                 )
             }
+            OpenError::MarkNotReached { mark, op } => write!(
+                f,
+                "shard {}: the store has op {}, and the log ends at op {op}: it is another log, or has lost its end",
+                mark.shard, mark.op
+            ),
+            OpenError::OtherHistory { mark, chain } => write!(
+                f,
+                "shard {}, op {}: the store has another entry than the log (chain hash {:016x}, the log's is {chain:016x})",
+                mark.shard, mark.op, mark.chain
+            ),
             OpenError::OtherHash { found } => {
                 write!(
                     f,
@@ -139,6 +168,12 @@ impl fmt::Display for OpenError {
             OpenError::OtherStore { found, wanted } => {
                 write!(f, "the data directory feeds the store {found:?}, not {wanted:?}")
             }
+            OpenError::TooManyLayouts { threads } => write!(
+                f,
+                "the number of shard threads changed {} times and the store has applied none of the logs since: \
+                 start with {threads} threads, as the last time",
+                tidegate_log::limits::LAYOUTS_MAX - 1
+            ),
             OpenError::Threads { threads, shards } => {
                 write!(
                     f,

@@ -1,7 +1,6 @@
 //! The manifest of a start.
 
-use tidegate_log::{Layout, LogId, Manifest, SegmentNumber, ShardMark, StartNumber};
-use tidegate_shard_core::Shard;
+use tidegate_log::{Layout, LogId, Manifest, SegmentNumber, StartNumber};
 
 use super::{HASH, MANIFEST, OpenConfig, OpenError, State};
 use crate::checkpoint;
@@ -77,20 +76,21 @@ pub(super) fn next_manifest<F: Files>(
     let largest = state
         .logs
         .iter()
-        .map(|(_, recovered)| recovered.next_segment)
+        .filter_map(|found| found.recovered.as_ref())
+        .map(|recovered| recovered.next_segment)
         .max();
     manifest.next_segment = manifest.next_segment.max(largest.unwrap_or_default());
     if found.current().logs.len() == config.threads {
         return Ok(manifest);
     }
+    if found.layouts.len() >= tidegate_log::limits::LAYOUTS_MAX {
+        let threads = found.current().logs.len();
+        return Err(OpenError::TooManyLayouts { threads });
+    }
     let layout = new_layout(&manifest, config);
     segments::create_dirs(files, layout.logs.iter().map(|log| log.log))?;
     for log in &layout.logs {
-        let shards: Vec<(ShardMark, &Shard)> = log
-            .shards
-            .iter()
-            .map(|&shard| (state.chains.mark(shard), &state.shards[usize::from(shard)].0))
-            .collect();
+        let shards = state.shards_of(log);
         checkpoint::write(files, log.log, manifest.start.0, manifest.shards, &shards)?;
     }
     manifest.layouts.push(layout);

@@ -2,9 +2,10 @@
 
 use std::io;
 
-use tidegate_log::{LogId, Manifest, Recovered, ShardOp};
+use tidegate_log::{LogId, Manifest, ShardOp};
 
 use super::MANIFEST;
+use super::state::Found;
 use crate::files::{Files, join};
 use crate::segments;
 
@@ -18,15 +19,15 @@ pub struct OldLogs {
 struct OldLog {
     log: LogId,
     bytes: u64,
-    /// The last op of each shard in it.
+    /// The last op of each shard in it, or one that is not below.
     ops: Vec<ShardOp>,
 }
 
 impl OldLogs {
-    pub(super) fn new(manifest: &Manifest, recovered: &[(LogId, Recovered)]) -> OldLogs {
+    pub(super) fn new(manifest: &Manifest, found: &[Found]) -> OldLogs {
         let current = super::current_logs(manifest);
-        let old = recovered.iter().filter(|(log, _)| !current.contains(log));
-        let logs = old.map(|(log, recovered)| OldLog::new(*log, recovered)).collect();
+        let old = found.iter().filter(|found| !current.contains(&found.log));
+        let logs = old.map(OldLog::new).collect();
         OldLogs { logs }
     }
 
@@ -70,18 +71,33 @@ impl OldLogs {
 }
 
 impl OldLog {
-    fn new(log: LogId, recovered: &Recovered) -> OldLog {
-        let segments = &recovered.walked.segments;
+    fn new(found: &Found) -> OldLog {
+        let read = found.recovered.as_ref().map_or(&[][..], |r| &r.walked.segments);
         let mut ops: Vec<ShardOp> = Vec::new();
-        for op in segments.iter().flat_map(|segment| &segment.ops) {
+        let bounds = found.marks.iter().map(|mark| ShardOp {
+            shard: mark.shard,
+            op: mark.op,
+        });
+        let skipped = found
+            .skipped
+            .iter()
+            .flat_map(|_| bounds.clone())
+            .take(found.marks.len());
+        for op in read
+            .iter()
+            .flat_map(|segment| &segment.ops)
+            .copied()
+            .chain(skipped)
+        {
             match ops.iter_mut().find(|known| known.shard == op.shard) {
                 Some(known) => known.op = known.op.max(op.op),
-                None => ops.push(*op),
+                None => ops.push(op),
             }
         }
+        let read_bytes: u64 = read.iter().map(|segment| u64::from(segment.end)).sum();
         OldLog {
-            log,
-            bytes: segments.iter().map(|segment| u64::from(segment.end)).sum(),
+            log: found.log,
+            bytes: read_bytes + found.skipped.iter().map(|file| file.bytes).sum::<u64>(),
             ops,
         }
     }

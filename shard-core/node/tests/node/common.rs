@@ -61,6 +61,12 @@ impl Files for Memory {
         Ok(())
     }
 
+    fn cut(&mut self, path: &str, len: u64) -> io::Result<()> {
+        let file = self.files.get_mut(path).ok_or(io::ErrorKind::NotFound)?;
+        file.truncate(len as usize);
+        Ok(())
+    }
+
     fn sync(&mut self, path: &str) -> io::Result<()> {
         self.len(path).map(|_| ())
     }
@@ -234,4 +240,24 @@ pub fn apart(shards: u16) -> (String, String) {
         .into_iter()
         .find(|name| tidegate_shard_core::shard_of(&sku(name), shards).0 % 2 != shard.0 % 2);
     (first, other.expect("some name is elsewhere"))
+}
+
+/// The mark of everything that a shard has.
+pub fn mark(opened: &Opened, shard: u16) -> tidegate_log::ShardMark {
+    let node = &opened.nodes[thread_of(opened, ShardId(shard))];
+    tidegate_log::ShardMark {
+        shard,
+        op: node.shard(ShardId(shard)).expect("here").op().0,
+        chain: node.appender().chain(shard),
+    }
+}
+
+/// Tells the nodes that the store has everything.
+pub fn apply_all(opened: &mut Opened) {
+    for shard in 0..opened.manifest.shards {
+        let (mark, thread) = (mark(opened, shard), thread_of(opened, ShardId(shard)));
+        opened.nodes[thread]
+            .applied(NOW, mark)
+            .expect("it is what the log has");
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 
-use tidegate_log::{Chains, Record, SegmentFile, SegmentSource, walk};
-use tidegate_node::segments;
+use tidegate_log::{Chains, Record, SegmentFile, SegmentSource, ShardMark, walk};
+use tidegate_node::{Fed, FeedError, segments};
 
 use super::*;
 use crate::disk::Disk;
@@ -26,18 +26,54 @@ impl World {
                 }
             }
         }
+        self.read_feed()?;
         self.remove_old_logs()?;
         if self.machine.is_none() {
             return Ok(());
         }
         for shard in 0..self.plan.shards {
             let history = &mut self.audit.shards[usize::from(shard)];
-            let op = Op(history.entries.len() as u64);
+            let mark = history.mark(shard);
+            let op = Op(mark.op);
             if std::mem::replace(&mut history.told, (self.life, op)) == (self.life, op) {
                 continue;
             }
             let delay = self.rng.between(1, 100) * MS;
-            self.plan_live(delay, Live::Applied(ShardId(shard), op));
+            self.plan_live(delay, Live::Applied(mark));
+        }
+        Ok(())
+    }
+
+    /// The machine's own feed hands out the same entries, up to the same op of each shard.
+    fn read_feed(&mut self) -> Result<(), Broken> {
+        let Some(machine) = &mut self.machine else {
+            return Ok(());
+        };
+        let planted = self.plan.open_config(3, 0).log_planted;
+        let threads = &machine.threads;
+        let durable = |thread: usize| threads[thread].node.appender().durable_upto();
+        let (audit, figures) = (&self.audit, &mut self.figures);
+        loop {
+            let fed = machine.feed.read(&mut self.disk, planted, durable, |record| {
+                figures.fed += 1;
+                audit.fed(record)
+            });
+            match fed {
+                Ok(Fed::More) => {}
+                Ok(Fed::All) => break,
+                Ok(Fed::Full) => return Err("a short run fills the feed".to_owned()),
+                Err(FeedError::Visitor(broken)) => return Err(broken),
+                Err(error) => return Err(format!("the feed: {error:?}")),
+            }
+        }
+        for shard in 0..self.plan.shards {
+            let (fed, has) = (
+                machine.feed.cursor(shard),
+                self.audit.shards[usize::from(shard)].mark(shard),
+            );
+            if fed != Some(has) {
+                return Err(format!("the feed gave {fed:?}, and {has:?} is durable"));
+            }
         }
         Ok(())
     }
@@ -61,7 +97,43 @@ impl World {
     }
 }
 
+impl History {
+    /// What the store has.
+    fn mark(&self, shard: u16) -> ShardMark {
+        ShardMark {
+            shard,
+            op: self.entries.len() as u64,
+            chain: self.entries.last().map_or(0, |(_, chain)| *chain),
+        }
+    }
+}
+
 impl Audit {
+    /// What the store has of each shard: a start must reach it.
+    pub fn marks(&self) -> Vec<ShardMark> {
+        let shards = self.shards.iter().enumerate();
+        shards
+            .map(|(shard, history)| history.mark(shard as u16))
+            .collect()
+    }
+
+    /// The feed handed out a record: the store knows it from its own reading.
+    fn fed(&self, record: &Record<'_>) -> Result<(), Broken> {
+        let known = self.shards[usize::from(record.shard)]
+            .entries
+            .get(record.op as usize - 1);
+        let same = known.is_some_and(|(entry, chain)| {
+            *chain == record.chain && Entry::decode(record.payload).as_ref() == Ok(entry)
+        });
+        match same {
+            true => Ok(()),
+            false => Err(format!(
+                "shard {}: the feed gave another op {} than the log has",
+                record.shard, record.op
+            )),
+        }
+    }
+
     /// An old log that was read once does not grow.
     fn is_read(&self, log: LogId, shards: &[u16]) -> bool {
         let whole = |&shard: &u16| {
@@ -171,6 +243,10 @@ impl Audit {
             }
             Effect::HoldSettled { order, attempt, .. } | Effect::Tombstone { order, attempt, .. } => {
                 self.ended_holds.insert((shard, *order, *attempt));
+                Ok(())
+            }
+            Effect::SaleOver { .. } => {
+                self.sales_over += 1;
                 Ok(())
             }
             Effect::StockChanged(change) => {

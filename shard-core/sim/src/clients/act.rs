@@ -209,6 +209,7 @@ fn put(sku: &Sku) -> Command {
         currency: Some(sku.currency),
         stock: Some(sku.stock),
         buyer_limit: Some(sku.limit),
+        sale_end: Some(sku.sale_end),
         hold_ms: Some(sku.hold_ms),
         ..PutSku::new(sku.name)
     };

@@ -2,7 +2,8 @@
 
 use tidegate_log::NewSegment;
 use tidegate_node::checkpoint::{self, CheckpointJob};
-use tidegate_node::segments;
+use tidegate_node::{OpenError, open, segments};
+use tidegate_shard_core::{Millis, ShardId};
 
 use crate::plan::MS;
 use crate::queue::Live;
@@ -62,6 +63,57 @@ impl World {
             self.halt(power_loss);
         }
         stopped
+    }
+
+    /// Now and then the disk spoils the newest checkpoint of one log, or an operator puts another's in its place.
+    pub(super) fn maybe_spoil_checkpoint(&mut self) {
+        if !self.rng.percent(self.plan.spoiled_checkpoints) {
+            return;
+        }
+        let newest: Vec<String> = self
+            .disk
+            .paths_in("checkpoints")
+            .filter(|path| path.ends_with(".ckpt"))
+            .map(str::to_owned)
+            .collect();
+        if newest.is_empty() {
+            return;
+        }
+        let path = &newest[self.rng.index(newest.len())];
+        let other = &newest[self.rng.index(newest.len())];
+        self.trace(|| format!("{path} is spoiled"));
+        self.disk.spoil(path, other, &mut self.rng);
+    }
+
+    /// At the end: a follower that has something else, or more than the log, is refused, running and at the next start.
+    pub(crate) fn check_wrong_marks(&mut self) -> Result<(), Broken> {
+        let marks = self.audit.marks();
+        let mut mark = marks[self.rng.index(marks.len())];
+        let beyond = self.rng.percent(50);
+        match beyond {
+            true => mark.op += 1,
+            false => mark.chain ^= 1 << self.rng.below(64),
+        }
+        let Some(mut machine) = self.machine.take() else {
+            return Ok(());
+        };
+        let (shard, thread) = (ShardId(mark.shard), machine.thread_of(ShardId(mark.shard)));
+        let node = &mut machine.threads[thread].node;
+        let stopped = node.applied(Millis(u64::MAX), mark).is_err() && node.is_stopped(shard);
+        if machine.feed.applied(mark).is_ok() || !stopped {
+            return Err(format!("the store's wrong {mark:?} was believed"));
+        }
+        let mut config = machine.config.clone();
+        config.marks = vec![mark];
+        match (open(&mut self.disk, &config, &mut |_| {}).err(), beyond) {
+            (Some(OpenError::MarkNotReached { mark: of, .. }), true)
+            | (Some(OpenError::OtherHistory { mark: of, .. }), false)
+                if of == mark =>
+            {
+                Ok(())
+            }
+            (other, _) => Err(format!("a start with the store's wrong {mark:?}: {other:?}")),
+        }
     }
 
     /// Takes a thread off its core for a while.

@@ -12,7 +12,7 @@ use tidegate_link::mesh::{Mesh, Plan};
 use tidegate_log::{AlignedBuf, SegmentNumber};
 use tidegate_node::{Envelope, Files, OpenConfig, open, segments};
 use tidegate_shard_core::{
-    Buyer, Command, KeyHash, Line, Lines, Op, Outcome, Place, PutSku, ShardId, SkuName, body_hash, home_shard,
+    Buyer, Command, KeyHash, Line, Lines, Outcome, Place, PutSku, SkuName, body_hash, home_shard,
 };
 
 use super::images::Event as Done;
@@ -28,7 +28,7 @@ use crate::{NetPort, ThreadStats};
 
 /// What happened, in its order, over all threads, and what is to go wrong.
 #[derive(Clone, Default)]
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     pub(super) events: Arc<Mutex<Vec<Done>>>,
     pub(super) faults: Arc<Faults>,
 }
@@ -96,6 +96,13 @@ impl Files for RecordedFiles {
         self.1
             .clone()
             .around(Some(done), || self.0.zero(path, offset, len), None)
+    }
+    fn cut(&mut self, path: &str, len: u64) -> io::Result<()> {
+        let done = Done::Cut {
+            path: path.to_owned(),
+            len,
+        };
+        self.1.clone().around(Some(done), || self.0.cut(path, len), None)
     }
     fn sync(&mut self, path: &str) -> io::Result<()> {
         self.1.clone().around(
@@ -214,7 +221,7 @@ pub(super) fn place(number: u64) -> Command {
 }
 
 /// Running shard threads and one port.
-pub(super) struct World {
+pub(crate) struct World {
     pub(super) shared: Arc<Shared>,
     pub(super) port: NetPort,
     pub(super) recorder: Recorder,
@@ -225,7 +232,7 @@ pub(super) struct World {
 
 impl World {
     /// Opens `dir` and starts the real threads on it.
-    pub(super) fn start(dir: &Path, recorder: &Recorder, entropy: u64) -> World {
+    pub(crate) fn start(dir: &Path, recorder: &Recorder, entropy: u64) -> World {
         let mut files = RecordedFiles(OsFiles::new(dir), recorder.clone());
         let opened = open(&mut files, &open_config(THREADS, entropy), &mut |_| {}).unwrap();
         let clock = Clock::start(opened.last_time, true).unwrap();
@@ -287,7 +294,7 @@ impl World {
         }
     }
 
-    pub(super) fn stop(self) {
+    pub(crate) fn stop(self) {
         self.shared.stop(&self.bells);
         self.threads.into_iter().for_each(|thread| thread.join().unwrap());
         self.keeper.join().unwrap();
@@ -323,7 +330,7 @@ impl World {
         }
     }
 
-    pub(super) fn fill_catalogue(&mut self) {
+    pub(crate) fn fill_catalogue(&mut self) {
         for n in 0..10 {
             let put = PutSku {
                 price: Some(5),
@@ -342,7 +349,7 @@ impl World {
     }
 
     /// Places orders, 40 at a time; every acknowledgement is recorded where it was seen.
-    pub(super) fn place_orders(&mut self, first: u64, orders: u64) {
+    pub(crate) fn place_orders(&mut self, first: u64, orders: u64) {
         let (mut next, mut open) = (first, 0);
         while open > 0 || next < first + orders {
             while open < 40 && next < first + orders {
@@ -389,8 +396,7 @@ fn keep(data_dir: &Path, files: &mut RecordedFiles, jobs: &mpsc::Receiver<Job>, 
                         .unwrap();
                 // Everything that is checkpointed counts as applied, so that segments are freed and used again.
                 for mark in &made {
-                    let (shard, op) = (ShardId(mark.shard), Op(mark.op));
-                    mailboxes[thread].tell(Notice::Applied(shard, op));
+                    mailboxes[thread].tell(Notice::Applied(*mark));
                 }
                 mailboxes[thread].tell(Notice::Checkpointed(made));
             }

@@ -14,6 +14,11 @@ pub(super) enum Event {
         offset: u64,
         bytes: Vec<u8>,
     },
+    /// A file was cut at a length; blocks behind it that were not synced are gone too.
+    Cut {
+        path: String,
+        len: u64,
+    },
     Sync {
         path: String,
     },
@@ -52,7 +57,7 @@ impl Rng {
 #[derive(Debug, Default)]
 struct Inode {
     durable: Vec<u8>,
-    /// Blocks that were written since the last sync.
+    /// Blocks that were written since the last sync. One without bytes: the file was cut there.
     pending: Vec<(u64, Vec<u8>)>,
 }
 
@@ -81,6 +86,10 @@ impl Disk {
                 let blocks = bytes.chunks(BLOCK).enumerate();
                 let blocks = blocks.map(|(i, block)| (offset + (i * BLOCK) as u64, block.to_vec()));
                 self.inodes[inode].pending.extend(blocks);
+            }
+            Event::Cut { path, len } => {
+                let inode = self.inode(path);
+                self.inodes[inode].pending.push((*len, Vec::new()));
             }
             Event::Sync { path } => {
                 let inode = self.inode(path);
@@ -166,6 +175,9 @@ impl Disk {
 }
 
 fn put(file: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return file.truncate(offset as usize);
+    }
     let end = offset as usize + bytes.len();
     if file.len() < end {
         file.resize(end, 0);

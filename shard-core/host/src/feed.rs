@@ -1,0 +1,88 @@
+//! The feed of a running host, for a store that follows it from a thread of its own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tidegate_link::stats::Counter;
+use tidegate_log::{Manifest, Planted, Position, Record, ShardMark};
+use tidegate_node::{Fed, Feed, FeedError, Parted};
+use tidegate_shard_core::ShardId;
+
+use crate::keeper::{Job, Keepers, Mailbox, Notice};
+use crate::os_files::OsFiles;
+use crate::shared::Shared;
+
+/// Hands out what is durable, and takes the store's marks. Blocking: it reads the segments' files.
+#[derive(Debug)]
+pub struct HostFeed {
+    feed: Feed,
+    files: OsFiles,
+    shared: Arc<Shared>,
+    mailboxes: Vec<Mailbox>,
+    keepers: Keepers,
+}
+
+impl HostFeed {
+    pub(crate) fn new(
+        data_dir: &Path,
+        manifest: &Manifest,
+        marks: &[ShardMark],
+        shared: Arc<Shared>,
+        mailboxes: Vec<Mailbox>,
+        keepers: Keepers,
+    ) -> HostFeed {
+        HostFeed {
+            feed: Feed::new(manifest, marks),
+            files: OsFiles::new(data_dir),
+            shared,
+            mailboxes,
+            keepers,
+        }
+    }
+
+    /// Hands out durable records that the store does not have, verbatim, a segment's at most; see [`Feed::read`].
+    ///
+    /// # Errors
+    /// When a shard's history and the store's have parted, that shard is stopped.
+    pub fn read<V>(&mut self, visit: impl FnMut(&Record<'_>) -> Result<(), V>) -> Result<Fed, FeedError<V>> {
+        let stats = &self.shared.stats;
+        let durable = |thread: usize| Position::from_u64(stats[thread].durable_position.get());
+        let read = self.feed.read(&mut self.files, Planted::None, durable, visit);
+        if let Err(FeedError::Parted(parted)) = &read {
+            self.stop_shard(parted);
+        }
+        read
+    }
+
+    /// The store has the mark's shard durably up to its op: log and memory may be freed.
+    ///
+    /// # Errors
+    /// The mark is not of what was handed out; its shard is stopped.
+    pub fn applied(&mut self, mark: ShardMark) -> Result<(), Parted> {
+        let applied = self.feed.applied(mark);
+        match &applied {
+            Ok(()) => {
+                self.thread_of(mark.shard).tell(Notice::Applied(mark));
+                let (shard, op) = (ShardId(mark.shard), tidegate_shard_core::Op(mark.op));
+                self.keepers.ask(Job::Applied { shard, op });
+            }
+            Err(parted) => self.stop_shard(parted),
+        }
+        applied
+    }
+
+    fn stop_shard(&self, parted: &Parted) {
+        eprintln!("tidegate: {parted}; the shard is stopped, its orders are refused");
+        let shard = ShardId(parted.shard());
+        self.thread_of(shard.0).tell(Notice::StopShard(shard));
+    }
+
+    fn thread_of(&self, shard: u16) -> &Mailbox {
+        &self.mailboxes[self.shared.thread_of(ShardId(shard))]
+    }
+}
+
+/// Shows a position to other threads.
+pub(crate) fn publish(figure: &Counter, position: Position) {
+    figure.set(position.to_u64());
+}

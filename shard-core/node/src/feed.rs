@@ -1,0 +1,369 @@
+//! The feed: every durable entry, verbatim and in each shard's order, for a store that follows the log.
+//!
+//! The log is the outbox. A [`Feed`] has a cursor per shard, an op and the chain hash of its record, and hands out what
+//! follows from the segments' files; it runs on its follower's thread, never on a shard's. The follower gives marks back:
+//! "I have this shard up to this op, whose hash is this". A mark is believed only if the feed handed out exactly that.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+
+use tidegate_log::{
+    Chains, Fault, LogId, Manifest, Planted, Position, Record, SegmentFile, SegmentNumber, SegmentSource,
+    ShardMark, WalkError, walk_from,
+};
+
+use crate::files::Files;
+use crate::limits;
+use crate::segments::LogFiles;
+
+/// Why a follower cannot go on with a shard. The shard is to be stopped ([`Node::stop_shard`](crate::Node::stop_shard)):
+/// store and log have parted, and every further order would widen the gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parted {
+    /// What the follower has under this op is not what the log has.
+    OtherContent {
+        /// The shard and op, with the follower's hash.
+        mark: ShardMark,
+        /// The log's hash.
+        chain: u64,
+    },
+    /// The follower says to have an op that it was not given.
+    Gap {
+        /// What it says to have.
+        mark: ShardMark,
+        /// The last op that it was given.
+        given: u64,
+    },
+    /// The follower is behind the oldest segment: what it needs next was freed, because it had said to have it.
+    Gone {
+        /// The shard.
+        shard: u16,
+        /// The last op that the follower has.
+        op: u64,
+        /// The oldest op after it that is still there.
+        oldest: u64,
+    },
+}
+
+impl Parted {
+    /// The shard.
+    pub fn shard(&self) -> u16 {
+        match self {
+            Parted::OtherContent { mark, .. } | Parted::Gap { mark, .. } => mark.shard,
+            Parted::Gone { shard, .. } => *shard,
+        }
+    }
+}
+
+impl fmt::Display for Parted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Parted::OtherContent { mark, chain } => write!(
+                f,
+                "shard {}, op {}: the store has another entry than the log (chain hash {:016x}, the log's is {chain:016x})",
+                mark.shard, mark.op, mark.chain
+            ),
+            Parted::Gap { mark, given } => write!(
+                f,
+                "shard {}: the store says to have op {}, and the log gave it {given} at most",
+                mark.shard, mark.op
+            ),
+            Parted::Gone { shard, op, oldest } => write!(
+                f,
+                "shard {shard}: the store has op {op}, and the log begins at op {oldest}: what lies between is gone"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Parted {}
+
+/// Why a read of the feed ended.
+#[derive(Debug)]
+pub enum FeedError<V> {
+    /// One shard's follower cannot go on.
+    Parted(Parted),
+    /// The log has a fault.
+    Fault(Fault),
+    /// The disk failed.
+    Io(io::Error),
+    /// The visitor stopped it; what it refused is handed out again.
+    Visitor(V),
+}
+
+/// How far a call of [`Feed::read`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fed {
+    /// There may be more: call again.
+    More,
+    /// Everything that is durable was handed out.
+    All,
+    /// Too much was handed out that no mark has come back for: call again after one.
+    Full,
+}
+
+/// One follower of one data directory.
+#[derive(Debug)]
+pub struct Feed {
+    /// Oldest layout first, as the chains run.
+    logs: Vec<Followed>,
+    cursors: Vec<Cursor>,
+    unmarked: usize,
+}
+
+#[derive(Debug)]
+struct Followed {
+    log: LogId,
+    /// The thread that writes it, in the current layout.
+    thread: Option<usize>,
+    /// What was read of it.
+    at: Position,
+    /// Segments below this one are read to their end.
+    next: SegmentNumber,
+    done: bool,
+}
+
+#[derive(Debug)]
+struct Cursor {
+    /// The last record that was handed out, or the mark that the feed began with.
+    last: ShardMark,
+    /// Records that were handed out since the follower's last mark, with their hashes, by op.
+    unmarked: VecDeque<(u64, u64)>,
+    /// The follower's last mark.
+    marked: ShardMark,
+}
+
+impl Feed {
+    /// A feed for a follower that has each shard up to its mark; shards without one from their first op on.
+    pub fn new(manifest: &Manifest, marks: &[ShardMark]) -> Feed {
+        let current = manifest.current().generation;
+        let mut logs = Vec::new();
+        for layout in &manifest.layouts {
+            for (thread, log) in layout.logs.iter().enumerate() {
+                logs.push(Followed {
+                    log: log.log,
+                    thread: (layout.generation == current).then_some(thread),
+                    at: Position::START,
+                    next: SegmentNumber::NONE,
+                    done: false,
+                });
+            }
+        }
+        let cursor = |shard| {
+            let known = marks.iter().find(|mark| mark.shard == shard).copied();
+            let mark = known.unwrap_or(ShardMark {
+                shard,
+                op: 0,
+                chain: 0,
+            });
+            Cursor {
+                last: mark,
+                unmarked: VecDeque::new(),
+                marked: mark,
+            }
+        };
+        Feed {
+            logs,
+            cursors: (0..manifest.shards).map(cursor).collect(),
+            unmarked: 0,
+        }
+    }
+
+    /// What was handed out of a shard last.
+    pub fn cursor(&self, shard: u16) -> Option<ShardMark> {
+        self.cursors.get(usize::from(shard)).map(|cursor| cursor.last)
+    }
+
+    /// Hands out durable records after the cursors, at most a segment's a call. `durable` gives how far the log of a thread is
+    /// durable: what lies beyond is not looked at. Records of one shard come in the order of their ops; those of
+    /// different shards in no order that means anything.
+    pub fn read<F: Files, V>(
+        &mut self,
+        files: &mut F,
+        planted: Planted,
+        durable: impl Fn(usize) -> Position,
+        mut visit: impl FnMut(&Record<'_>) -> Result<(), V>,
+    ) -> Result<Fed, FeedError<V>> {
+        for at in 0..self.logs.len() {
+            if self.logs[at].done {
+                continue;
+            }
+            if self.unmarked >= limits::FEED_UNMARKED_MAX {
+                return Ok(Fed::Full);
+            }
+            // A shard's records of an earlier layout come before those of the current one.
+            let earlier = self.logs[at].thread.is_none();
+            if self.read_segment(files, planted, at, &durable, &mut visit)? || earlier {
+                return Ok(Fed::More);
+            }
+        }
+        Ok(Fed::All)
+    }
+
+    /// Reads on in one log, to a segment's end at most. Says whether there may be more.
+    fn read_segment<F: Files, V>(
+        &mut self,
+        files: &mut F,
+        planted: Planted,
+        at: usize,
+        durable: &impl Fn(usize) -> Position,
+        visit: &mut impl FnMut(&Record<'_>) -> Result<(), V>,
+    ) -> Result<bool, FeedError<V>> {
+        let Followed {
+            log,
+            thread,
+            at: from,
+            next,
+            ..
+        } = self.logs[at];
+        let whole = Position::new(SegmentNumber(u32::MAX), 0);
+        let upto = thread.map_or(whole, durable);
+        let shared = RefCell::new(files);
+        let mut all = LogFiles::new(&shared, log).segments().map_err(FeedError::Io)?;
+        all.sort_unstable_by_key(|file| file.number);
+        let first = all
+            .iter()
+            .find(|file| file.number >= next && file.number <= upto.segment);
+        let Some(&file) = first else {
+            self.logs[at].done = thread.is_none();
+            return Ok(false);
+        };
+        let mut source = One {
+            files: LogFiles::new(&shared, log),
+            file: SegmentFile {
+                number: file.number,
+                bytes: match file.number == upto.segment {
+                    true => file.bytes.min(u64::from(upto.offset)),
+                    false => file.bytes,
+                },
+            },
+        };
+        // Segments between may have been freed, those that hold nothing but marks at once. What a shard lacks its cursor
+        // knows.
+        let from = if file.number == from.segment {
+            from
+        } else {
+            Position::START
+        };
+        let (cursors, unmarked) = (&mut self.cursors, &mut self.unmarked);
+        let walked = walk_from(
+            &mut source,
+            log,
+            from,
+            &mut Chains::lenient(),
+            planted,
+            |record| {
+                let cursor = cursors.get_mut(usize::from(record.shard));
+                let cursor = cursor.ok_or(FeedError::Io(io::ErrorKind::InvalidData.into()))?;
+                if cursor.follows(&record).map_err(FeedError::Parted)? {
+                    visit(&record).map_err(FeedError::Visitor)?;
+                    cursor.hand_out(&record);
+                    *unmarked += 1;
+                }
+                Ok(())
+            },
+        );
+        let walked = match walked {
+            Ok(walked) => walked,
+            Err(WalkError::Fault(fault)) => return Err(FeedError::Fault(fault)),
+            Err(WalkError::Stopped(error)) => return Err(error),
+            // It was freed since it was listed: the follower had said to have all of it.
+            Err(WalkError::Read { error, .. }) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(WalkError::Read { error, .. }) => return Err(FeedError::Io(error)),
+        };
+        let followed = &mut self.logs[at];
+        followed.at = walked.end;
+        let closed = file.number < upto.segment;
+        if !closed && walked.end < upto {
+            // Silence here would look like a log without news.
+            let text = format!(
+                "{} is durable up to offset {}, and can be read up to {}",
+                crate::segments::path(log, file.number),
+                upto.offset,
+                walked.end.offset
+            );
+            return Err(FeedError::Io(io::Error::other(text)));
+        }
+        followed.next = if closed { file.number.next() } else { file.number };
+        Ok(closed)
+    }
+
+    /// The follower has the shard durably up to the mark. Give it to the node then, which frees segments and memory by it.
+    ///
+    /// # Errors
+    /// It is not what was handed out: the shard is to be stopped.
+    pub fn applied(&mut self, mark: ShardMark) -> Result<(), Parted> {
+        let given = self.cursor(mark.shard).map_or(0, |last| last.op);
+        let Some(cursor) = self.cursors.get_mut(usize::from(mark.shard)) else {
+            return Err(Parted::Gap { mark, given });
+        };
+        if mark.op > given {
+            return Err(Parted::Gap { mark, given });
+        }
+        // An older mark that comes late says nothing new, and its hash is not known any more.
+        if mark.op < cursor.marked.op {
+            return Ok(());
+        }
+        let chain = match cursor.unmarked.front() {
+            Some((first, _)) if mark.op >= *first => cursor.unmarked[(mark.op - first) as usize].1,
+            _ => cursor.marked.chain,
+        };
+        if mark.chain != chain {
+            return Err(Parted::OtherContent { mark, chain });
+        }
+        while cursor.unmarked.front().is_some_and(|(op, _)| *op <= mark.op) {
+            cursor.unmarked.pop_front();
+            self.unmarked -= 1;
+        }
+        cursor.marked = mark;
+        Ok(())
+    }
+}
+
+impl Cursor {
+    /// Whether the record is the one to hand out next; false for one that the follower has.
+    fn follows(&self, record: &Record<'_>) -> Result<bool, Parted> {
+        let other = |chain| Parted::OtherContent {
+            mark: self.last,
+            chain,
+        };
+        match record.op {
+            op if op < self.last.op => Ok(false),
+            op if op == self.last.op && record.chain != self.last.chain => Err(other(record.chain)),
+            op if op == self.last.op => Ok(false),
+            op if op != self.last.op + 1 => Err(Parted::Gone {
+                shard: record.shard,
+                op: self.last.op,
+                oldest: op,
+            }),
+            _ if record.previous != self.last.chain => Err(other(record.previous)),
+            _ => Ok(true),
+        }
+    }
+
+    fn hand_out(&mut self, record: &Record<'_>) {
+        self.last.op = record.op;
+        self.last.chain = record.chain;
+        self.unmarked.push_back((record.op, record.chain));
+    }
+}
+
+/// One segment of a log, as long as it is durable.
+struct One<'a, F> {
+    files: LogFiles<'a, F>,
+    file: SegmentFile,
+}
+
+impl<F: Files> SegmentSource for One<'_, F> {
+    type Error = io::Error;
+
+    fn segments(&mut self) -> io::Result<Vec<SegmentFile>> {
+        Ok(vec![self.file])
+    }
+
+    fn read(&mut self, segment: SegmentNumber, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.files.read(segment, offset, out)
+    }
+}
