@@ -31,6 +31,7 @@ pub fn start(
     };
     host.segment_bytes = u32::try_from(shards.segment_bytes).unwrap_or(u32::MAX - 4095);
     host.backlog_bytes_max = shards.backlog_bytes;
+    host.checkpoint_bytes = shards.checkpoint_bytes;
     host.scrub_bytes_per_s = shards.scrub_bytes_per_s;
     host.shed_after_ms = u32::try_from(config.overload.shed_after.as_millis()).unwrap_or(u32::MAX);
     host.stock_every_ms = STOCK_EVERY_MS;

@@ -129,6 +129,8 @@ pub struct Shards {
     pub segment_bytes: u64,
     /// Bytes of log that may be owed to the backoffice before new orders get 503.
     pub backlog_bytes: u64,
+    /// Bytes of closed segments of one shard thread that make a checkpoint due.
+    pub checkpoint_bytes: u64,
     /// Bytes of closed segments read again a second; 0: none.
     pub scrub_bytes_per_s: u64,
     /// Start although the wall clock is more than 24 h ahead of the log.

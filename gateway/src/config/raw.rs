@@ -87,6 +87,7 @@ section! {
         writer: String = "auto".into(),
         segment_bytes: u64 = 16 << 20,
         backlog_bytes: u64 = 8 << 30,
+        checkpoint_bytes: u64 = 256 << 20,
         scrub_bytes_per_s: u64 = 4 << 20,
         allow_clock_jump: bool = false,
     }

@@ -100,33 +100,24 @@ pub fn push_json_string(out: &mut Vec<u8>, text: &str) {
 
 /// Appends a time as RFC 3339 in UTC with milliseconds, `2026-11-23T15:39:00.000Z`.
 pub fn push_rfc3339(out: &mut Vec<u8>, unix_ms: u64) {
-    let (days, in_day) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
+    let (days, in_day) = (unix_ms / 86_400_000, (unix_ms % 86_400_000) as u32);
     let (year, month, day) = civil_from_days(days);
-    let seconds = in_day / 1000;
-    push_padded(out, year, 4);
-    out.push(b'-');
-    push_padded(out, month, 2);
-    out.push(b'-');
-    push_padded(out, day, 2);
-    out.push(b'T');
-    push_padded(out, seconds / 3600, 2);
-    out.push(b':');
-    push_padded(out, seconds / 60 % 60, 2);
-    out.push(b':');
-    push_padded(out, seconds % 60, 2);
-    out.push(b'.');
-    push_padded(out, in_day % 1000, 3);
-    out.push(b'Z');
-}
-
-fn push_padded(out: &mut Vec<u8>, value: u64, width: usize) {
-    let mut digits = [b'0'; 8];
-    let mut rest = value;
-    for place in digits[..width].iter_mut().rev() {
-        *place = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    out.extend_from_slice(&digits[..width]);
+    let (seconds, ms) = (in_day / 1000, in_day % 1000);
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let mut put = |at: usize, value: u32| {
+        text[at] = b'0' + (value / 10) as u8;
+        text[at + 1] = b'0' + (value % 10) as u8;
+    };
+    put(0, (year / 100 % 100) as u32);
+    put(2, (year % 100) as u32);
+    put(5, month as u32);
+    put(8, day as u32);
+    put(11, seconds / 3600);
+    put(14, seconds / 60 % 60);
+    put(17, seconds % 60);
+    put(20, ms / 10);
+    text[22] = b'0' + (ms % 10) as u8;
+    out.extend_from_slice(&text);
 }
 
 /// Days since 1970-01-01 to year, month, day: Hinnant, "chrono-Compatible Low-Level Date Algorithms".

@@ -56,6 +56,7 @@ impl Gateway {
             .args(["--set", &format!("shards.threads={threads}")])
             // Small segments: they are switched, closed and read back often, which is what a drill is for.
             .args(["--set", "shards.segment_bytes=2097152"])
+            .args(["--set", "shards.checkpoint_bytes=4194304"])
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)

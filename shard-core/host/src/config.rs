@@ -47,6 +47,8 @@ pub struct HostConfig {
     pub backlog_bytes_max: u64,
     /// Bytes of closed segments that are read again a second, to find damage early. 0: none.
     pub scrub_bytes_per_s: u64,
+    /// Bytes of closed segments of one thread that make a checkpoint due.
+    pub checkpoint_bytes: u64,
     /// A request that waited longer than this from its first byte to its turn is answered `Shed`, in ms.
     pub shed_after_ms: u32,
     /// How often a stock row is sent to the net threads at most, in milliseconds.
@@ -80,6 +82,7 @@ impl HostConfig {
             segment_bytes: tidegate_log::limits::SEGMENT_BYTES_DEFAULT,
             backlog_bytes_max: tidegate_node::limits::BACKLOG_BYTES_MAX,
             scrub_bytes_per_s: limits::SCRUB_BYTES_PER_S,
+            checkpoint_bytes: limits::CHECKPOINT_BYTES,
             shed_after_ms: 50,
             stock_every_ms: tidegate_node::limits::STOCK_EVERY_MS,
             credits: 2048,
@@ -105,6 +108,7 @@ impl std::fmt::Debug for HostConfig {
             .field("segment_bytes", &self.segment_bytes)
             .field("backlog_bytes_max", &self.backlog_bytes_max)
             .field("scrub_bytes_per_s", &self.scrub_bytes_per_s)
+            .field("checkpoint_bytes", &self.checkpoint_bytes)
             .field("shed_after_ms", &self.shed_after_ms)
             .field("stock_every_ms", &self.stock_every_ms)
             .field("credits", &self.credits)

@@ -271,14 +271,14 @@ fn open_config(config: &HostConfig) -> Result<OpenConfig, StartError> {
     };
     open.node.backlog_bytes_max = config.backlog_bytes_max / config.threads as u64;
     open.node.stock_every_ms = config.stock_every_ms;
-    open.node.checkpoint_segments = checkpoint_segments(config.segment_bytes);
+    open.node.checkpoint_segments = checkpoint_segments(config);
     Ok(open)
 }
 
-/// Closed segments that make a checkpoint due.
-fn checkpoint_segments(segment_bytes: u32) -> u32 {
-    (limits::CHECKPOINT_BYTES / segment_bytes)
-        .clamp(limits::CHECKPOINT_SEGMENTS_MIN, limits::CHECKPOINT_SEGMENTS_MAX)
+/// Closed segments that make a checkpoint due: one at least.
+fn checkpoint_segments(config: &HostConfig) -> u32 {
+    let segments = config.checkpoint_bytes / u64::from(config.segment_bytes);
+    u32::try_from(segments).unwrap_or(u32::MAX).max(1)
 }
 
 fn random() -> io::Result<[u64; 2]> {

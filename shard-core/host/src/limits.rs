@@ -31,15 +31,9 @@ pub const TIMER_SLACK_NS: u64 = 10_000;
 /// CPU, so 2 us an order at 64. The same as the log's window has.
 pub const BATCH_OPEN_RECORDS: u32 = 64;
 
-/// Bytes of closed segments that make a checkpoint due: 1.3 million orders, which a start replays in about a second. A checkpoint
-/// reads and writes every open order again, so at 32 MiB it took an eighth of a busy core.
-pub const CHECKPOINT_BYTES: u32 = 256 << 20;
-
-/// At least so many closed segments, however large they are.
-pub const CHECKPOINT_SEGMENTS_MIN: u32 = 2;
-
-/// At most so many, however small: a start opens each.
-pub const CHECKPOINT_SEGMENTS_MAX: u32 = 16;
+/// Bytes of closed segments that make a checkpoint due, unless configured otherwise: 1.3 million orders, which a start replays in
+/// about a second. A checkpoint reads and writes every open order again, so at 32 MiB it took an eighth of a busy core.
+pub const CHECKPOINT_BYTES: u64 = 256 << 20;
 
 /// Bytes of closed segments that are scrubbed a second, unless configured otherwise: 8 GiB in half an hour for a
 /// thousandth of a core.

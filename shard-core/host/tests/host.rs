@@ -281,6 +281,7 @@ fn segments_are_made_ahead_while_the_log_grows() {
     let dir = tempfile::tempdir().unwrap();
     let small = HostConfig {
         segment_bytes: 128 * 1024,
+        checkpoint_bytes: 256 * 1024,
         window_us_max: 0,
         ..config(dir.path(), 1)
     };

@@ -203,6 +203,7 @@ fn check_shards(raw: &RawShards) -> Checked<Shards> {
             2 * segment_bytes,
             1 << 50,
         )?,
+        checkpoint_bytes: within("shards.checkpoint_bytes", raw.checkpoint_bytes, 1 << 20, 1 << 40)?,
         scrub_bytes_per_s: within("shards.scrub_bytes_per_s", raw.scrub_bytes_per_s, 0, 1 << 32)?,
         allow_clock_jump: raw.allow_clock_jump,
     })
