@@ -359,3 +359,64 @@ fn the_h2_crates_client_reads_heads_whatever_table_and_window_it_grants() {
         }
     }
 }
+
+#[test]
+fn head_204_and_304_end_with_their_heads() {
+    let head = [
+        (":method", "HEAD"),
+        (":scheme", "https"),
+        (":authority", "a"),
+        (":path", "/"),
+    ];
+    for (fields, status, length) in [(head, 200, Some("5")), (GET, 204, None), (GET, 304, None)] {
+        let mut conn = opened(&frame(1, 5, 1, &block(&fields)));
+        assert_eq!(requests(&mut conn).len(), 1);
+        let answer = tidegate_conn::Answer {
+            status,
+            headers: &[],
+            body: if status == 200 { b"12345" } else { b"" },
+        };
+        assert!(conn.respond(Nanos(1), ExchangeId(1), &answer));
+        let sent = frames(&output(&mut conn));
+        let of_stream: Vec<_> = sent.iter().filter(|frame| frame.2 == 1).collect();
+        assert_eq!(
+            (of_stream.len(), of_stream[0].0, of_stream[0].1),
+            (1, 1, 5),
+            "{status}"
+        );
+        // A content-length is a literal: its value is the block's end.
+        let ends_with_length = of_stream[0].3.ends_with(b"\x015");
+        assert_eq!(ends_with_length, length.is_some(), "{status}");
+    }
+}
+
+#[test]
+fn a_large_answer_leaves_whole_through_windows_of_any_size_and_in_frames_of_16_kib_at_most() {
+    for (window, grant) in [(0_u32, 1_000_u32), (1, 777), (65_535, 65_535)] {
+        // INITIAL_WINDOW_SIZE, and MAX_FRAME_SIZE of 16 MiB.
+        let mut settings = [0, 4, 0, 0, 0, 0, 0, 5, 0, 0xff, 0xff, 0xff];
+        settings[2..6].copy_from_slice(&window.to_be_bytes());
+        let mut conn = opened(&[frame(4, 0, 0, &settings), frame(1, 5, 1, &block(&GET))].concat());
+        requests(&mut conn);
+        let body: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
+        assert!(ok(&mut conn, Nanos(1), ExchangeId(1), &body));
+        let (mut got, mut has_ended) = (Vec::new(), false);
+        let mut granted = window;
+        while !has_ended {
+            for (kind, flags, stream, payload) in frames(&output(&mut conn)) {
+                if (kind, stream) == (0, 1) {
+                    assert!(payload.len() <= 16_384);
+                    got.extend(payload);
+                    has_ended = flags & 1 == 1;
+                }
+            }
+            assert!(got.len() <= granted as usize, "more than was granted");
+            let more = grant.to_be_bytes();
+            conn.receive(Nanos(2), &[frame(8, 0, 1, &more), frame(8, 0, 0, &more)].concat());
+            assert!(request(&mut conn).is_none());
+            granted += grant;
+            assert!(granted < 1_000_000, "{} of the body came", got.len());
+        }
+        assert!(got == body, "window {window}");
+    }
+}
