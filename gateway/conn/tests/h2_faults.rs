@@ -420,3 +420,26 @@ fn a_large_answer_leaves_whole_through_windows_of_any_size_and_in_frames_of_16_k
         assert!(got == body, "window {window}");
     }
 }
+
+#[test]
+fn a_head_that_lies_unread_because_the_output_is_full_is_not_late() {
+    let late = frame(1, 5, 201, &block(&GET));
+    let heads: Vec<u8> = (0..100_u32)
+        .flat_map(|n| frame(1, 5, 2 * n + 1, &block(&GET)))
+        .collect();
+    let mut conn = opened(&[&heads[..], &late[..5]].concat());
+    for seen in requests(&mut conn) {
+        ok(&mut conn, Nanos(1), seen.exchange, &[b'x'; 1_500]);
+    }
+    assert!(!conn.wants_read());
+    conn.receive(Nanos(2), &late[5..]);
+    assert!(request(&mut conn).is_none());
+    for second in 1..8 {
+        // The peer reads, but slowly.
+        assert!(conn.transmit(&mut Vec::new(), 500));
+        conn.handle_timeout(Nanos::from_secs(second));
+        assert_eq!(conn.state(), ConnState::Open, "after {second} s");
+    }
+    output(&mut conn);
+    assert_eq!(requests(&mut conn).len(), 1, "read when there is room");
+}

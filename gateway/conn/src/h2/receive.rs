@@ -49,6 +49,10 @@ impl H2 {
                 return Some(found);
             }
         }
+        if self.is_output_full() {
+            // What lies unread is not late: we do not look at it.
+            self.unfinished_since = None;
+        }
         self.end_if_over();
         None
     }
