@@ -41,6 +41,8 @@ pub(crate) struct H2 {
     input: Vec<u8>,
     at: usize,
     eof: bool,
+    /// What is left of the input is no whole frame: all that arrived has been read.
+    is_read: bool,
     pub output: Output,
     /// With this many bytes of output nothing more is read.
     output_bytes_max: usize,
@@ -116,6 +118,7 @@ impl H2 {
             input,
             at: 0,
             eof: false,
+            is_read: false,
             output,
             output_bytes_max: limits.output_bytes,
             decoder: Decoder::new(),
@@ -149,6 +152,7 @@ impl H2 {
     /// Where received bytes go.
     pub fn input(&mut self, now: Nanos) -> &mut Vec<u8> {
         self.received_at = now;
+        self.is_read = false;
         if self.at > 0 {
             self.input.drain(..self.at);
             self.at = 0;
@@ -191,7 +195,10 @@ impl H2 {
             self.at = 0;
         }
         if matches!(found, Some(Found::Request(_))) {
-            self.unanswered += 1;
+            // A frame can bring a request and be one too many: then nobody will be answered.
+            if self.phase != Phase::Done {
+                self.unanswered += 1;
+            }
             bump(&context.config.counters.requests_h2);
         }
         found

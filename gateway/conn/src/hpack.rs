@@ -19,7 +19,12 @@ pub(crate) const TABLE_BYTES: usize = 4096;
 /// What an entry counts besides its name and value (RFC 7541 section 4.1).
 pub(crate) const ENTRY_OVERHEAD: usize = 32;
 
-/// The block cannot be decoded. The peer's table and ours differ from here on, so the connection ends with
-/// COMPRESSION_ERROR (RFC 9113 section 4.3).
+/// Why a block is not decoded to its end. The peer's table and ours differ from here on, so the connection ends
+/// (RFC 9113 section 4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Undecodable;
+pub(crate) enum Undecodable {
+    /// It breaks RFC 7541.
+    Malformed,
+    /// Its fields come to more bytes than anybody wants.
+    TooMuch,
+}

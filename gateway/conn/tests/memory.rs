@@ -243,3 +243,30 @@ fn what_a_hostile_peer_makes_a_connection_hold_is_bounded() {
         assert!(most <= 256 * 1024, "{most}");
     }
 }
+
+#[test]
+fn one_slow_request_does_not_make_an_h2_connection_remember_all_that_came_after_it() {
+    use common::client::{POST, block, frame, hello};
+    let mut conn = Conn::new(Rc::new(ConnConfig::cleartext()), Nanos(0));
+    // The first waits for its body.
+    conn.receive(Nanos(1), &[hello(), frame(1, 4, 1, &block(&POST))].concat());
+    assert!(conn.next_event().is_none());
+    let mut out = Vec::with_capacity(64 * 1024);
+    let before = BYTES.get();
+    for n in 1..9_000_u32 {
+        let id = 2 * n + 1;
+        let bytes = [
+            frame(1, 4, id, &block(&POST)),
+            frame(0, 1, id, BODY),
+            frame(8, 0, 0, &1_000_u32.to_be_bytes()),
+        ];
+        turn(
+            &mut conn,
+            Nanos(u64::from(n) * 100_000),
+            &bytes.concat(),
+            &mut out,
+        );
+    }
+    let grown = BYTES.get() - before;
+    assert!(grown <= 16 * 1024, "{grown} bytes after 9,000 requests");
+}

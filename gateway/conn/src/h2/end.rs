@@ -18,8 +18,10 @@ pub(super) enum Drain {
     Asked {
         since: Nanos,
     },
-    /// The second is out.
-    Told,
+    /// The second is out; streams beyond this one are not served.
+    Told {
+        last: u32,
+    },
 }
 
 impl H2 {
@@ -29,7 +31,12 @@ impl H2 {
             return;
         }
         context.config.counters.refuse(refusal);
-        put_goaway(self.output.buffer(), self.last_stream, reason);
+        // A GOAWAY's stream never grows (section 6.8).
+        let last = match self.drain {
+            Drain::Told { last } => last,
+            _ => self.last_stream,
+        };
+        put_goaway(self.output.buffer(), last, reason);
         self.finish();
     }
 
@@ -64,12 +71,14 @@ impl H2 {
         if self.phase == Phase::Done {
             return;
         }
-        if self.eof {
+        // With the output full, whole requests may still lie in the input.
+        let is_at_end = self.eof && self.is_read;
+        if is_at_end {
             // What is not whole never will be.
             let streams = &mut self.streams;
             streams.retain(|_, stream| !stream.is_collecting());
         }
-        let is_last = self.eof || self.is_left || self.drain == Drain::Told;
+        let is_last = is_at_end || self.is_left || matches!(self.drain, Drain::Told { .. });
         if is_last && self.streams.is_empty() {
             self.finish();
         }
@@ -96,7 +105,9 @@ impl H2 {
     /// A round trip later: the second GOAWAY, with what is served.
     pub(super) fn drain_acknowledged(&mut self) {
         if let Drain::Asked { .. } = self.drain {
-            self.drain = Drain::Told;
+            self.drain = Drain::Told {
+                last: self.last_stream,
+            };
             put_goaway(self.output.buffer(), self.last_stream, Reason::NoError);
         }
     }
@@ -111,8 +122,8 @@ impl H2 {
 
     fn drain_since(&self) -> Option<Nanos> {
         match self.drain {
-            // What is in flight is answered first.
-            Drain::Asked { since } if self.unanswered == 0 => Some(since),
+            // What is in flight is answered first, to the answer's last byte.
+            Drain::Asked { since } if self.unanswered == 0 && self.parked.is_empty() => Some(since),
             _ => None,
         }
     }

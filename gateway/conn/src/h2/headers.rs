@@ -6,6 +6,7 @@ use super::stream::{Phase, Stream};
 use super::window::StreamWindow;
 use super::{Drain, Found, H2};
 use crate::context::Context;
+use crate::hpack::Undecodable;
 use crate::limits::H2_CONTINUATIONS;
 
 /// A block that goes on in CONTINUATION frames.
@@ -75,7 +76,12 @@ impl H2 {
     ) -> Result<Option<Found>, Fault> {
         if let Some(stream) = self.streams.get(&id) {
             let was_collecting = stream.is_collecting();
-            let is_sound = self.trailers(block)?;
+            let has_ended = stream.has_ended;
+            let is_sound = self.trailers(context, block)?;
+            if !was_collecting && !has_ended && is_sound && ends_stream {
+                // Trailers of a body that was refused, while the answer waits for a window.
+                return Ok(self.ended_unread(id));
+            }
             return match (was_collecting, is_sound && ends_stream) {
                 (true, true) => self.end_of_body(id),
                 (true, false) => Err(Fault::Stream(id, Reason::Protocol)),
@@ -83,7 +89,8 @@ impl H2 {
             };
         }
         if id <= self.last_stream || id.is_multiple_of(2) {
-            self.trailers(block)?;
+            self.abuse.counts.others += 1;
+            self.trailers(context, block)?;
             return self.of_closed(id).map(|()| None);
         }
         self.last_stream = id;
@@ -91,10 +98,14 @@ impl H2 {
         request.first_byte_at = self.received_at;
         let limits = &context.config.limits;
         self.decoder
-            .decode(block, |field| request.take(field, limits))
-            .map_err(|_| Fault::Connection(Reason::Compression))?;
-        if self.drain == Drain::Told {
+            .decode(block, list_bytes_max(context), |field| {
+                request.take(field, limits)
+            })
+            .map_err(fault)?;
+        if matches!(self.drain, Drain::Told { .. }) {
             // Beyond what the second GOAWAY said is served: the client knows, and asks again elsewhere.
+            self.abuse.counts.others += 1;
+            self.remember(id);
             self.keep(request);
             return Ok(None);
         }
@@ -150,29 +161,41 @@ impl H2 {
         if ends_stream {
             return Ok(self.whole(id));
         }
-        self.forget_collected();
+        self.forget_collected(limits.h2_streams as usize);
         let deadline = context.now.after(context.config.deadlines.request);
         self.collecting.push_back((deadline, id));
         Ok(None)
     }
 
     /// Drops deadlines of requests that became whole.
-    fn forget_collected(&mut self) {
+    fn forget_collected(&mut self, streams_max: usize) {
         while let Some((_, id)) = self.collecting.front()
             && !self.streams.get(id).is_some_and(Stream::is_collecting)
         {
             self.collecting.pop_front();
         }
+        // Behind one that takes its time others come and go.
+        if self.collecting.len() >= 2 * streams_max {
+            let streams = &self.streams;
+            self.collecting
+                .retain(|(_, id)| streams.get(id).is_some_and(Stream::is_collecting));
+        }
+    }
+
+    /// The client has ended a body that nobody reads.
+    fn ended_unread(&mut self, id: u32) -> Option<Found> {
+        self.streams.get_mut(&id)?.has_ended = true;
+        None
     }
 
     /// Decodes a block whose fields nobody wants. Returns whether it could be trailers (section 8.1).
-    fn trailers(&mut self, block: &[u8]) -> Result<bool, Fault> {
+    fn trailers(&mut self, context: &Context<'_>, block: &[u8]) -> Result<bool, Fault> {
         let mut is_sound = true;
         self.decoder
-            .decode(block, |field| {
+            .decode(block, list_bytes_max(context), |field| {
                 is_sound &= field.is_sound && field.name.first() != Some(&b':')
             })
-            .map_err(|_| Fault::Connection(Reason::Compression))?;
+            .map_err(fault)?;
         Ok(is_sound)
     }
 
@@ -186,5 +209,18 @@ impl H2 {
             return Err(Fault::Stream(id, Reason::Protocol));
         }
         Ok(self.whole(id))
+    }
+}
+
+/// Bytes of a block's fields that are worth decoding for the table's sake. A head over the limit is answered 431; one that is a
+/// compression bomb, a name of 4,000 bytes repeated by two, ends the connection.
+fn list_bytes_max(context: &Context<'_>) -> usize {
+    4 * context.config.limits.head_bytes
+}
+
+fn fault(why: Undecodable) -> Fault {
+    match why {
+        Undecodable::Malformed => Fault::Connection(Reason::Compression),
+        Undecodable::TooMuch => Fault::Connection(Reason::EnhanceYourCalm),
     }
 }

@@ -25,6 +25,7 @@ impl H2 {
                 continue;
             }
             let Some(header) = rest.first_chunk::<HEADER_BYTES>() else {
+                self.is_read = true;
                 self.note_unfinished(!rest.is_empty());
                 break;
             };
@@ -34,14 +35,23 @@ impl H2 {
                 break;
             }
             let Some(payload) = rest[HEADER_BYTES..].get(..frame.length) else {
+                self.is_read = true;
                 // A slow body has the request's deadline; everything else that dawdles has the head's.
                 self.note_unfinished(frame.kind != kind::DATA);
                 break;
             };
             self.at += HEADER_BYTES + frame.length;
+            if self.block.is_none() {
+                // The next frame has a deadline of its own.
+                self.unfinished_since = None;
+            }
             if let Some(found) = self.step(context, frame, payload) {
                 return Some(found);
             }
+        }
+        if self.is_output_full() {
+            // What lies unread is not late: we do not look at it.
+            self.unfinished_since = None;
         }
         self.end_if_over();
         None
@@ -58,6 +68,7 @@ impl H2 {
     /// Returns whether the preface is complete.
     fn preface(&mut self, context: &Context<'_>, rest: &[u8]) -> bool {
         if rest.len() < PREFACE.len() && PREFACE.starts_with(rest) {
+            self.is_read = true;
             return false;
         }
         if !rest.starts_with(PREFACE) {
@@ -73,9 +84,7 @@ impl H2 {
     fn step(&mut self, context: &Context<'_>, frame: Frame, payload: &[u8]) -> Option<Found> {
         match self.frame(context, frame, payload) {
             Ok(found) => {
-                if !matches!(frame.kind, kind::DATA | kind::HEADERS) || frame.length == 0 {
-                    self.judge(context);
-                }
+                self.judge(context);
                 found
             }
             Err(Fault::Stream(id, reason)) => self.provoked_reset(context, id, reason),
@@ -118,7 +127,10 @@ impl H2 {
             kind::PUSH_PROMISE => return protocol,
             kind::PING => self.ping(frame, payload)?,
             kind::GOAWAY if payload.len() < 8 => return Err(Fault::Connection(Reason::FrameSize)),
-            kind::GOAWAY => self.is_left = true,
+            kind::GOAWAY => {
+                self.abuse.counts.others += 1;
+                self.is_left = true;
+            }
             kind::WINDOW_UPDATE => self.window_update(frame, payload)?,
             // Unknown kinds are ignored (section 4.1), and so is PRIORITY (section 5.3.2).
             _ => self.abuse.counts.others += 1,
@@ -129,10 +141,11 @@ impl H2 {
     fn data(&mut self, context: &Context<'_>, frame: Frame, payload: &[u8]) -> Result<Option<Found>, Fault> {
         let (id, ends) = (frame.stream, frame.has(flag::END_STREAM));
         // Padding counts as well (section 6.9).
-        self.receive_window.take(frame.length)?;
+        self.receive_window.take(frame.length, self.output.buffer())?;
         let piece = frame.unpadded(payload)?;
         let padding = frame.length - piece.len();
-        if frame.length == 0 && !ends {
+        // Padding alone is as cheap as nothing.
+        if piece.is_empty() && !ends {
             self.abuse.counts.empty_data += 1;
         }
         let Some(stream) = self.streams.get_mut(&id) else {
@@ -224,6 +237,7 @@ impl H2 {
     }
 
     fn settings(&mut self, frame: Frame, payload: &[u8]) -> Result<(), Fault> {
+        self.abuse.counts.settings += 1;
         if frame.has(flag::ACK) {
             self.is_acknowledged = true;
             return if payload.is_empty() {
@@ -232,9 +246,8 @@ impl H2 {
                 Err(Fault::Connection(Reason::FrameSize))
             };
         }
-        self.abuse.counts.settings += 1;
         let before = self.peer.window;
-        self.peer.take(payload)?;
+        self.peer.take(payload, &mut self.encoder)?;
         let difference = self.peer.window - before;
         if difference != 0 {
             for stream in self.streams.values_mut() {
@@ -244,7 +257,6 @@ impl H2 {
                 }
             }
         }
-        self.encoder.resize(self.peer.table_bytes);
         put_settings_ack(self.output.buffer());
         if self.phase == Phase::Settings {
             self.phase = Phase::Open;
@@ -258,12 +270,12 @@ impl H2 {
         if payload.len() != 8 {
             return Err(Fault::Connection(Reason::FrameSize));
         }
+        self.abuse.counts.pings += 1;
         if frame.has(flag::ACK) {
             if payload == DRAIN_PING {
                 self.drain_acknowledged();
             }
         } else {
-            self.abuse.counts.pings += 1;
             put_ping(self.output.buffer(), flag::ACK, payload);
         }
         Ok(())

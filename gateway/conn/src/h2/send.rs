@@ -145,6 +145,11 @@ impl H2 {
     /// Says RST_STREAM, and remembers it.
     pub(super) fn reset(&mut self, id: u32, reason: Reason) {
         put_reset(self.output.buffer(), id, reason);
+        self.remember(id);
+    }
+
+    /// Frames of this stream are on their way, and no error.
+    pub(super) fn remember(&mut self, id: u32) {
         if self.reset.len() == H2_RESET_STREAMS {
             self.reset.pop_front();
         }

@@ -2,7 +2,7 @@
 
 use super::frame::{Fault, PAYLOAD_BYTES_MAX, Reason, WINDOW_DEFAULT, WINDOW_MAX, put_settings};
 use crate::Limits;
-use crate::hpack::TABLE_BYTES;
+use crate::hpack::Encoder;
 
 const HEADER_TABLE_SIZE: u16 = 0x1;
 const ENABLE_PUSH: u16 = 0x2;
@@ -36,8 +36,6 @@ pub(super) struct Peer {
     pub window: i64,
     /// Bytes of one frame's payload.
     pub frame_bytes: usize,
-    /// Bytes of the table that it keeps for us.
-    pub table_bytes: usize,
 }
 
 impl Peer {
@@ -45,19 +43,19 @@ impl Peer {
         Peer {
             window: WINDOW_DEFAULT,
             frame_bytes: PAYLOAD_BYTES_MAX,
-            table_bytes: TABLE_BYTES,
         }
     }
 
-    /// Takes a SETTINGS frame's payload.
-    pub fn take(&mut self, payload: &[u8]) -> Result<(), Fault> {
+    /// Takes a SETTINGS frame's payload. The encoder is told of every table size in it, for the smallest must be acknowledged
+    /// (RFC 7541 section 4.2).
+    pub fn take(&mut self, payload: &[u8], encoder: &mut Encoder) -> Result<(), Fault> {
         let (settings, []) = payload.as_chunks::<SETTING_BYTES>() else {
             return Err(Fault::Connection(Reason::FrameSize));
         };
         for [a, b, value @ ..] in settings {
             let value = u32::from_be_bytes(*value);
             match u16::from_be_bytes([*a, *b]) {
-                HEADER_TABLE_SIZE => self.table_bytes = value as usize,
+                HEADER_TABLE_SIZE => encoder.resize(value as usize),
                 ENABLE_PUSH if value > 1 => return Err(Fault::Connection(Reason::Protocol)),
                 INITIAL_WINDOW_SIZE if i64::from(value) > WINDOW_MAX => {
                     return Err(Fault::Connection(Reason::FlowControl));
@@ -66,7 +64,8 @@ impl Peer {
                 MAX_FRAME_SIZE if !(16_384..=0xff_ffff).contains(&value) => {
                     return Err(Fault::Connection(Reason::Protocol));
                 }
-                MAX_FRAME_SIZE => self.frame_bytes = value as usize,
+                // Larger frames than the default would gain nothing, and go past the output's cap.
+                MAX_FRAME_SIZE => self.frame_bytes = PAYLOAD_BYTES_MAX.min(value as usize),
                 // We push nothing, our answers are far below any bound of a list, and unknown ones are ignored.
                 _ => {}
             }

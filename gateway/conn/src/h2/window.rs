@@ -30,18 +30,20 @@ impl ReceiveWindow {
     }
 
     /// A DATA frame of this length came, padding included.
-    pub fn take(&mut self, length: usize) -> Result<(), Fault> {
+    pub fn take(&mut self, length: usize, out: &mut Vec<u8>) -> Result<(), Fault> {
         self.left -= length as i64;
         if self.left < 0 {
             return Err(Fault::Connection(Reason::FlowControl));
         }
+        self.give_back(0, out);
         Ok(())
     }
 
-    /// So many bytes are held no longer. At half a window the peer is told.
+    /// So many bytes are held no longer. The peer is told at half a window, or when it has less left than is owed: bodies that
+    /// are not whole may hold the rest, and would wait for ever.
     pub fn give_back(&mut self, count: usize, out: &mut Vec<u8>) {
         self.owed += count as u32;
-        if self.owed > 0 && self.owed >= self.size / 2 {
+        if self.owed > 0 && (self.owed >= self.size / 2 || i64::from(self.owed) >= self.left) {
             put_window_update(out, 0, self.owed);
             self.left += i64::from(self.owed);
             self.owed = 0;

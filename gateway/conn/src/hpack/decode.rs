@@ -1,7 +1,7 @@
 //! Header blocks of requests (RFC 7541 sections 3 and 6).
 
 use super::table::{Soundness, Table};
-use super::{TABLE_BYTES, Undecodable, huffman, integer};
+use super::{ENTRY_OVERHEAD, TABLE_BYTES, Undecodable, huffman, integer};
 
 /// One field of a block. Lies in the block, in the table or in the decoder: use it before the next.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +21,9 @@ pub(crate) struct Decoder {
     value: Vec<u8>,
 }
 
-/// Buffers larger than this are given back after a block, so that an idle connection keeps little.
-const KEPT_BYTES: usize = 1024;
+/// Buffers larger than this are given back after a block, so that an idle connection keeps little. A token signed by RSA
+/// (about 1,000 bytes, and half as much again for the room that decoding asks for) stays below.
+const KEPT_BYTES: usize = 2048;
 
 impl Decoder {
     pub fn new() -> Decoder {
@@ -33,8 +34,24 @@ impl Decoder {
         }
     }
 
-    /// Calls `take` with every field of a whole block, in order.
-    pub fn decode(&mut self, mut block: &[u8], mut take: impl FnMut(Field<'_>)) -> Result<(), Undecodable> {
+    /// Calls `take` with every field of a whole block, in order, until they come to more than `list_bytes_max` as RFC 9113
+    /// section 6.5.2 counts.
+    pub fn decode(
+        &mut self,
+        mut block: &[u8],
+        list_bytes_max: usize,
+        mut take: impl FnMut(Field<'_>),
+    ) -> Result<(), Undecodable> {
+        let mut list_bytes = 0;
+        let mut take = |field: Field<'_>| {
+            list_bytes += field.name.len() + field.value.len() + ENTRY_OVERHEAD;
+            take(field);
+            if list_bytes > list_bytes_max {
+                Err(Undecodable::TooMuch)
+            } else {
+                Ok(())
+            }
+        };
         let mut may_resize = true;
         while let Some(first) = block.first() {
             match first {
@@ -44,14 +61,14 @@ impl Decoder {
                         name: found.name,
                         value: found.value,
                         is_sound: found.soundness.name && found.soundness.value,
-                    });
+                    })?;
                 }
                 0x40.. => self.literal(&mut block, 6, true, &mut take)?,
                 0x20.. => {
                     // Only at a block's beginning (section 4.2).
                     let size = integer::take(&mut block, 5)?;
                     if !may_resize || size > TABLE_BYTES {
-                        return Err(Undecodable);
+                        return Err(Undecodable::Malformed);
                     }
                     self.table.resize(size);
                     continue;
@@ -70,7 +87,7 @@ impl Decoder {
         block: &mut &[u8],
         prefix: u32,
         is_indexed: bool,
-        take: &mut impl FnMut(Field<'_>),
+        take: &mut impl FnMut(Field<'_>) -> Result<(), Undecodable>,
     ) -> Result<(), Undecodable> {
         let index = integer::take(block, prefix)?;
         let (name, is_name_sound) = if index == 0 {
@@ -92,7 +109,7 @@ impl Decoder {
             name,
             value,
             is_sound: soundness.name && soundness.value,
-        });
+        })?;
         if is_indexed {
             self.table.insert(name, value, soundness);
         }
@@ -102,9 +119,9 @@ impl Decoder {
 
 /// A string literal (section 5.2): lies in the block, or is decoded into `decoded`.
 fn string<'a, 'b: 'a>(block: &mut &'b [u8], decoded: &'a mut Vec<u8>) -> Result<&'a [u8], Undecodable> {
-    let is_huffman = block.first().ok_or(Undecodable)? & 0x80 != 0;
+    let is_huffman = block.first().ok_or(Undecodable::Malformed)? & 0x80 != 0;
     let length = integer::take(block, 7)?;
-    let (bytes, rest) = block.split_at_checked(length).ok_or(Undecodable)?;
+    let (bytes, rest) = block.split_at_checked(length).ok_or(Undecodable::Malformed)?;
     *block = rest;
     if !is_huffman {
         return Ok(bytes);
@@ -150,7 +167,9 @@ mod tests {
     fn decoded(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<(String, String)>, Undecodable> {
         let mut all = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        decoder.decode(block, |field| all.push((text(field.name), text(field.value))))?;
+        decoder.decode(block, usize::MAX, |field| {
+            all.push((text(field.name), text(field.value)))
+        })?;
         Ok(all)
     }
 
@@ -268,7 +287,7 @@ mod tests {
             block.push(0x80 | 62);
             let mut told = Vec::new();
             Decoder::new()
-                .decode(&block, |field| told.push(field.is_sound))
+                .decode(&block, usize::MAX, |field| told.push(field.is_sound))
                 .unwrap();
             assert_eq!(told, [sound, sound], "{name:?} {value:?}");
         }
@@ -288,9 +307,13 @@ mod tests {
             }
         }
         assert!(
-            Decoder::new().decode(&[0x80], |_| ()).is_err(),
+            Decoder::new().decode(&[0x80], usize::MAX, |_| ()).is_err(),
             "there is no field 0"
         );
-        assert!(Decoder::new().decode(&[0x00, 0x05, b'a'], |_| ()).is_err());
+        assert!(
+            Decoder::new()
+                .decode(&[0x00, 0x05, b'a'], usize::MAX, |_| ())
+                .is_err()
+        );
     }
 }

@@ -188,7 +188,9 @@ mod tests {
         let mut all = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         decoder
-            .decode(block, |field| all.push((text(field.name), text(field.value))))
+            .decode(block, usize::MAX, |field| {
+                all.push((text(field.name), text(field.value)))
+            })
             .unwrap();
         all
     }

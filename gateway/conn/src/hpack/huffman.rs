@@ -148,7 +148,7 @@ fn long_if(bits: u64) -> Result<Option<(u8, usize)>, Undecodable> {
     if CODE.short[(bits >> (64 - SHORT)) as usize].1 != 0 {
         return Ok(None);
     }
-    long(bits).ok_or(Undecodable).map(Some)
+    long(bits).ok_or(Undecodable::Malformed).map(Some)
 }
 
 /// A code of more than eight bits; `None` for EOS and its beginnings.
@@ -170,7 +170,7 @@ fn padding(bits: u64, held: usize) -> Result<(), Undecodable> {
     if held < 8 && is_ones {
         Ok(())
     } else {
-        Err(Undecodable)
+        Err(Undecodable::Malformed)
     }
 }
 

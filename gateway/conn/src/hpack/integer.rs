@@ -7,17 +7,17 @@ const MAX: usize = 1 << 24;
 
 /// Takes an integer off the front of `bytes`; its first byte holds `prefix` bits of it.
 pub(super) fn take(bytes: &mut &[u8], prefix: u32) -> Result<usize, Undecodable> {
-    let (first, mut rest) = bytes.split_first().ok_or(Undecodable)?;
+    let (first, mut rest) = bytes.split_first().ok_or(Undecodable::Malformed)?;
     let mask = (1_usize << prefix) - 1;
     let mut value = usize::from(*first) & mask;
     if value == mask {
         let mut shift = 0;
         loop {
-            let (byte, tail) = rest.split_first().ok_or(Undecodable)?;
+            let (byte, tail) = rest.split_first().ok_or(Undecodable::Malformed)?;
             rest = tail;
             // Four more bytes hold any integer up to MAX; a fifth would only be a longer way to write it.
             if shift > 21 {
-                return Err(Undecodable);
+                return Err(Undecodable::Malformed);
             }
             value += usize::from(byte & 0x7f) << shift;
             shift += 7;
@@ -27,7 +27,11 @@ pub(super) fn take(bytes: &mut &[u8], prefix: u32) -> Result<usize, Undecodable>
         }
     }
     *bytes = rest;
-    if value > MAX { Err(Undecodable) } else { Ok(value) }
+    if value > MAX {
+        Err(Undecodable::Malformed)
+    } else {
+        Ok(value)
+    }
 }
 
 /// Appends an integer; `pattern` is the first byte's bits above the prefix.

@@ -136,8 +136,14 @@ impl Table {
                 },
             });
         }
-        let back = index.checked_sub(STATIC.len() + 1).ok_or(Undecodable)?;
-        let place = self.entries.len().checked_sub(back + 1).ok_or(Undecodable)?;
+        let back = index
+            .checked_sub(STATIC.len() + 1)
+            .ok_or(Undecodable::Malformed)?;
+        let place = self
+            .entries
+            .len()
+            .checked_sub(back + 1)
+            .ok_or(Undecodable::Malformed)?;
         let entry = self.entries[place];
         let (name, rest) = self.arena[entry.start as usize..].split_at(usize::from(entry.name));
         Ok(Found {

@@ -57,10 +57,12 @@ pub fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 
 impl Client {
     pub fn new() -> Client {
+        Client::with(h2::client::Builder::new().initial_window_size(1 << 20))
+    }
+
+    pub fn with(builder: &h2::client::Builder) -> Client {
         let end = End::default();
-        let handshake = h2::client::Builder::new()
-            .initial_window_size(1 << 20)
-            .handshake::<_, Bytes>(end.clone());
+        let handshake = builder.handshake::<_, Bytes>(end.clone());
         let mut handshake = Box::pin(handshake);
         let Poll::Ready(Ok((send, connection))) = poll(handshake.as_mut()) else {
             panic!("no handshake")
