@@ -261,3 +261,43 @@ fn a_handshake_that_is_not_finished_in_time_is_closed_however_it_dawdles() {
         }
     }
 }
+
+#[test]
+fn more_tokens_than_a_turn_verifies_are_all_answered_in_order() {
+    for shell in SHELLS {
+        let folder = tempfile::tempdir().unwrap();
+        let set = [
+            shell,
+            "server.threads=1",
+            "overload.shed_after_ms=60000",
+            OFF[0],
+            OFF[1],
+        ];
+        let gateway = Gateway::start(folder.path(), &set);
+        let token = gateway.token("alice", None);
+        let forged = &token[..token.len() - 8];
+        let mut clients: Vec<Client> = (0..4).map(|_| gateway.connect()).collect();
+        for (n, client) in clients.iter_mut().enumerate() {
+            let ask = |k| {
+                format!(
+                    "GET /v1/orders/1 HTTP/1.1\r\nhost: localhost\r\nx-request-id: {n}-{k}\r\n\
+                     authorization: Bearer {forged}{n:04}{k:04}\r\n\r\n"
+                )
+            };
+            client.send((0..100).map(ask).collect::<String>().as_bytes());
+        }
+        for (n, client) in clients.iter_mut().enumerate() {
+            for k in 0..100 {
+                let answer = client.response();
+                assert_eq!(answer.status, 401, "{shell}");
+                assert_eq!(
+                    answer.header("x-request-id"),
+                    Some(format!("{n}-{k}").as_str()),
+                    "{shell}"
+                );
+            }
+            let good = client.request("GET", "/v1/orders/1", &token, &[], "");
+            assert_eq!(good.status, 404, "{shell}: {}", good.body);
+        }
+    }
+}

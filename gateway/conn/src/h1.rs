@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::counters::bump;
 use crate::head::Span;
 use crate::host::CoveredHost;
-use crate::limits::{CHUNK_GAP_BYTES, IDLE_BUFFER_BYTES, SPARE_ANSWERS};
+use crate::limits::{CHUNK_GAP_BYTES, IDLE_BUFFER_BYTES, SPARE_ANSWERS, UNREAD_BYTES};
 use crate::output::Output;
 use crate::{Answer, Event, ExchangeId, Nanos, Refusal, Request};
 use body::Body;
@@ -137,7 +137,12 @@ impl H1 {
             Stage::Ended | Stage::Held { .. } => false,
             // A body that was begun is bounded, and waits for nothing but itself.
             Stage::Body { .. } => !self.eof,
-            _ => !self.eof && !self.is_blocked(context),
+            _ => {
+                let unread = self.input.len() - self.base;
+                !self.eof
+                    && !self.is_blocked(context)
+                    && unread < context.config.limits.head_bytes + UNREAD_BYTES
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 //! `benches/RESULTS.md` for what that saves.
 
 mod abuse;
+mod arrivals;
 mod end;
 mod frame;
 mod headers;
@@ -20,10 +21,11 @@ use crate::context::Context;
 use crate::counters::bump;
 use crate::host::CoveredHost;
 use crate::hpack::{Decoder, Encoder};
-use crate::limits::IDLE_BUFFER_BYTES;
+use crate::limits::{IDLE_BUFFER_BYTES, UNREAD_BYTES};
 use crate::output::Output;
 use crate::{Answer, Event, ExchangeId, Limits, Nanos};
 use abuse::Abuse;
+use arrivals::Arrivals;
 use end::Drain;
 use frame::WINDOW_DEFAULT;
 use hashbrown::HashMap;
@@ -40,6 +42,9 @@ pub(crate) struct H2 {
     /// Received, and read up to `at`.
     input: Vec<u8>,
     at: usize,
+    /// Bytes that were read and are gone from `input`.
+    gone: u64,
+    arrivals: Arrivals,
     eof: bool,
     /// What is left of the input is no whole frame: all that arrived has been read.
     is_read: bool,
@@ -75,6 +80,8 @@ pub(crate) struct H2 {
     covered: CoveredHost,
     abuse: Abuse,
     received_at: Nanos,
+    /// When the first byte of the last HEADERS frame arrived.
+    head_begun_at: Nanos,
     born: Nanos,
     /// Since when there is no stream.
     idle_since: Nanos,
@@ -117,6 +124,8 @@ impl H2 {
             phase: Phase::Preface,
             input,
             at: 0,
+            gone: 0,
+            arrivals: Arrivals::default(),
             eof: false,
             is_read: false,
             output,
@@ -141,6 +150,7 @@ impl H2 {
             covered: CoveredHost::default(),
             abuse: Abuse::new(now),
             received_at: now,
+            head_begun_at: now,
             born: now,
             idle_since: now,
             unfinished_since: None,
@@ -151,12 +161,17 @@ impl H2 {
 
     /// Where received bytes go.
     pub fn input(&mut self, now: Nanos) -> &mut Vec<u8> {
-        self.received_at = now;
         self.is_read = false;
         if self.at > 0 {
             self.input.drain(..self.at);
+            self.gone += self.at as u64;
             self.at = 0;
         }
+        if !self.input.is_empty() {
+            let end = self.gone + self.input.len() as u64;
+            self.arrivals.note(self.gone, self.received_at, end, now);
+        }
+        self.received_at = now;
         &mut self.input
     }
 
@@ -170,7 +185,8 @@ impl H2 {
     }
 
     pub fn wants_read(&self) -> bool {
-        !self.eof && self.phase != Phase::Done && !self.is_output_full()
+        let unread = self.input.len() - self.at;
+        !self.eof && self.phase != Phase::Done && !self.is_output_full() && unread < UNREAD_BYTES
     }
 
     fn is_output_full(&self) -> bool {
@@ -192,7 +208,9 @@ impl H2 {
         if self.at == self.input.len() {
             self.input.clear();
             self.input.shrink_to(IDLE_BUFFER_BYTES);
+            self.gone += self.at as u64;
             self.at = 0;
+            self.arrivals.clear();
         }
         if matches!(found, Some(Found::Request(_))) {
             // A frame can bring a request and be one too many: then nobody will be answered.

@@ -62,6 +62,10 @@ pub(crate) const CHUNK_GAP_BYTES: usize = 4 * 1024;
 /// Input thrown away after our last byte, waiting for the peer's end; then the connection is cut.
 pub(crate) const LINGER_BYTES: usize = 256 * 1024;
 
+/// Received bytes that nobody has looked at beyond which nothing more is read: the gateway takes requests later when its turn is
+/// used up. More than the largest frame or head, so that what is begun can be finished.
+pub(crate) const UNREAD_BYTES: usize = 64 * 1024;
+
 /// Answer buffers kept for answers that overtook others on a pipelined connection.
 pub(crate) const SPARE_ANSWERS: usize = 4;
 

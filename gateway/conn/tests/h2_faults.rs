@@ -314,7 +314,12 @@ fn a_drain_does_not_cut_an_answer_that_waits_for_a_window() {
     conn.drain(Nanos(2));
     output(&mut conn);
     conn.handle_timeout(Nanos::from_secs(2));
-    assert!(goaways(&output(&mut conn)).is_empty());
+    assert_eq!(
+        goaways(&output(&mut conn)),
+        [(1, 0)],
+        "what is served, and no error"
+    );
+    assert_eq!(conn.state(), ConnState::Draining);
     conn.receive(Nanos::from_secs(2), &frame(8, 0, 1, &[0, 0, 0, 100]));
     requests(&mut conn);
     assert!(
@@ -442,4 +447,39 @@ fn a_head_that_lies_unread_because_the_output_is_full_is_not_late() {
     }
     output(&mut conn);
     assert_eq!(requests(&mut conn).len(), 1, "read when there is room");
+}
+
+#[test]
+fn a_request_that_lies_unread_has_waited_since_its_first_byte_came() {
+    let get = |stream| frame(1, 5, stream, &block(&GET));
+    let second = get(3);
+    let mut conn = opened(&get(1));
+    conn.receive(Nanos(20), &second[..7]);
+    conn.receive(Nanos(30), &[&second[7..], &get(5)].concat());
+    let mut times = Vec::new();
+    while let Some(event) = conn.next_event() {
+        if let tidegate_conn::Event::Request(request) = event {
+            times.push(request.first_byte_at);
+        }
+    }
+    assert_eq!(times, [Nanos(1), Nanos(20), Nanos(30)]);
+}
+
+#[test]
+fn what_nobody_takes_is_not_read_without_end() {
+    let body = vec![b'x'; 16_384];
+    for begin in [opened(b""), {
+        let mut conn = cleartext();
+        conn.receive(Nanos(1), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        conn
+    }] {
+        let mut conn = begin;
+        let mut count = 0;
+        while conn.wants_read() {
+            conn.receive(Nanos(2), &body);
+            count += 1;
+            assert!(count < 10, "not without end");
+        }
+        assert!(count >= 4, "a whole frame or head fits");
+    }
 }

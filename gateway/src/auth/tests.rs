@@ -122,6 +122,27 @@ fn every_algorithm_on_the_list_is_accepted_under_its_own_key() {
 }
 
 #[test]
+fn a_token_is_recalled_only_after_it_was_verified() {
+    let world = World::new();
+    let mut authenticator = world.authenticator();
+    let token = format!("Bearer {}", world.token("ed", &claims()));
+    let value = Some(token.as_bytes());
+    assert!(authenticator.recall(value, NOW).unwrap().is_none());
+    assert_eq!(authenticator.verifications(), 0);
+    authenticator.identify(value, NOW).unwrap();
+    assert_eq!(
+        &*authenticator.recall(value, NOW).unwrap().unwrap().subject,
+        "alice"
+    );
+    assert!(
+        authenticator.recall(value, NOW + 3600).unwrap().is_none(),
+        "expired"
+    );
+    assert_eq!(authenticator.verifications(), 1);
+    assert_eq!(authenticator.recall(None, NOW).unwrap_err(), Denied::Missing);
+}
+
+#[test]
 fn the_role_makes_an_operator() {
     let world = World::new();
     let mut authenticator = world.authenticator();

@@ -122,8 +122,7 @@ impl H2 {
 
     fn drain_since(&self) -> Option<Nanos> {
         match self.drain {
-            // What is in flight is answered first, to the answer's last byte.
-            Drain::Asked { since } if self.unanswered == 0 && self.parked.is_empty() => Some(since),
+            Drain::Asked { since } => Some(since),
             _ => None,
         }
     }
@@ -163,7 +162,9 @@ impl H2 {
             // The windows are held at zero.
             self.fail(context, Reason::EnhanceYourCalm, Refusal::WriteTimeout);
         } else if is_due(self.drain_since(), deadlines.drain) {
-            self.fail(context, Reason::NoError, Refusal::H2DrainTimeout);
+            // The second GOAWAY without the acknowledgement: what is in flight is answered to its last byte, and nothing new is taken.
+            context.config.counters.refuse(Refusal::H2DrainTimeout);
+            self.drain_acknowledged();
         } else if self.is_idle() && now >= self.idle_since.after(deadlines.idle) {
             context.config.counters.refuse(Refusal::IdleTimeout);
             self.drain(now);

@@ -95,7 +95,7 @@ impl H2 {
         }
         self.last_stream = id;
         let mut request = self.spare.pop().unwrap_or_default();
-        request.first_byte_at = self.received_at;
+        request.first_byte_at = self.head_begun_at;
         let limits = &context.config.limits;
         self.decoder
             .decode(block, list_bytes_max(context), |field| {

@@ -40,6 +40,10 @@ impl H2 {
                 self.note_unfinished(frame.kind != kind::DATA);
                 break;
             };
+            if frame.kind == kind::HEADERS {
+                let arrived = self.arrivals.of(self.gone + self.at as u64);
+                self.head_begun_at = arrived.unwrap_or(self.received_at);
+            }
             self.at += HEADER_BYTES + frame.length;
             if self.block.is_none() {
                 // The next frame has a deadline of its own.
