@@ -158,6 +158,7 @@ impl Observer {
             ops: stats.ops.get(),
             commands: stats.requests.get(),
             open_orders: stats.open_orders.get(),
+            stopped_shards: stats.stopped_shards.get(),
             syncs: stats.batches.get(),
             sync: buckets(&stats.sync.snapshot(), &DURATION_BOUNDS_NS),
             batch_entries: buckets(&stats.batch_ops.snapshot(), &BATCH_BOUNDS),

@@ -99,6 +99,8 @@ pub struct ShardThread {
     pub commands: u64,
     /// Orders open now.
     pub open_orders: u64,
+    /// Shards that stopped because a mark of the store's is not of their history.
+    pub stopped_shards: u64,
     /// Syncs (commits) done.
     pub syncs: u64,
     /// Time of one of them at the disk alone: write and sync of a batch.

@@ -228,6 +228,12 @@ fn encode_shards(e: &mut DescriptorEncoder<'_>, shards: &[ShardThread]) -> fmt::
         "Orders pending",
         each(|shard| shard.open_orders),
     )?;
+    gauges(
+        e,
+        "stopped_shards",
+        "Shards that a mark of another history stopped: the store is not the one they fed",
+        each(|shard| shard.stopped_shards),
+    )?;
     counters(e, "log_syncs", "Commits of the log", each(|shard| shard.syncs))?;
     histograms(
         e,
