@@ -4,6 +4,8 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Client, Gateway};
@@ -299,5 +301,54 @@ fn more_tokens_than_a_turn_verifies_are_all_answered_in_order() {
             let good = client.request("GET", "/v1/orders/1", &token, &[], "");
             assert_eq!(good.status, 404, "{shell}: {}", good.body);
         }
+    }
+}
+
+#[test]
+fn a_connection_full_of_unknown_tokens_does_not_stop_the_others() {
+    const FLOOD: usize = 6000;
+    for shell in SHELLS {
+        let folder = tempfile::tempdir().unwrap();
+        let set = [
+            shell,
+            "server.threads=1",
+            "overload.shed_after_ms=60000",
+            OFF[0],
+            OFF[1],
+        ];
+        let gateway = Gateway::start(folder.path(), &set);
+        let token = gateway.token("alice", None);
+        let forged = token[..token.len() - 8].to_owned();
+        let mut client = gateway.connect();
+        let first = client.request("GET", "/v1/orders/1", &token, &[], "");
+        assert_eq!(first.status, 404, "{shell}: the token is known now");
+        let (mut flooder, answered) = (gateway.connect(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&answered);
+        let flood = std::thread::spawn(move || {
+            let ask = |n| {
+                format!(
+                    "GET /v1/orders/1 HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {forged}{n:08}\r\n\r\n"
+                )
+            };
+            let send = |flooder: &mut Client, from: usize| {
+                flooder.send((from..from + 100).map(ask).collect::<String>().as_bytes());
+            };
+            (0..8).for_each(|burst| send(&mut flooder, burst * 100));
+            for n in 0..FLOOD {
+                assert_eq!(flooder.response().status, 401);
+                count.store(n, Ordering::Relaxed);
+                if n % 100 == 99 && n + 701 < FLOOD {
+                    send(&mut flooder, n + 701);
+                }
+            }
+        });
+        common::until("the flood has begun", || answered.load(Ordering::Relaxed) > 100);
+        for _ in 0..10 {
+            let known = client.request("GET", "/v1/orders/1", &token, &[], "");
+            assert_eq!(known.status, 404, "{shell}");
+        }
+        let meanwhile = answered.load(Ordering::Relaxed);
+        assert!(meanwhile < FLOOD / 2, "{shell}: {meanwhile} others came first");
+        flood.join().unwrap();
     }
 }

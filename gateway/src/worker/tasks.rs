@@ -312,7 +312,13 @@ fn leave(thread: &Thread, peer: &Peer, slot: u32) {
 async fn turns(thread: &Rc<Thread>) {
     loop {
         match one_turn(thread) {
-            Turn::Busy => {}
+            // Answers leave and sockets are read before the next. This is the runtime's main future, which is polled again at once if it
+            // wakes itself; a task that wakes it runs behind all that are ready.
+            Turn::Busy => {
+                let behind = Rc::clone(thread);
+                monoio::spawn(async move { behind.turn.notify() });
+                thread.turn.notified().await;
+            }
             Turn::Idle => thread.turn.notified().await,
             Turn::Drained => return,
         }

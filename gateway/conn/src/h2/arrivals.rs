@@ -14,6 +14,8 @@ pub(super) struct Arrivals(VecDeque<(u64, Nanos)>);
 impl Arrivals {
     /// Bytes from `end` on arrive at `now`, while those from `read` on, which came at `before`, are not read yet.
     pub fn note(&mut self, read: u64, before: Nanos, end: u64, now: Nanos) {
+        // Marks of what was read in the meantime go, whether a head was asked for among it or not.
+        self.of(read);
         if self.0.is_empty() {
             self.0.push_back((read, before));
         }
@@ -54,9 +56,18 @@ mod tests {
         assert_eq!(arrivals.of(40), Some(Nanos(3)));
         arrivals.clear();
         assert_eq!(arrivals.of(41), None);
-        for n in 0..1000 {
-            arrivals.note(0, Nanos(0), n, Nanos(n + 1));
+        for n in 1..1000 {
+            arrivals.note(0, Nanos(0), n, Nanos(n));
         }
         assert_eq!(arrivals.of(999), Some(Nanos(MARKS_MAX as u64 - 1)));
+    }
+
+    #[test]
+    fn what_was_read_without_a_head_among_it_does_not_make_later_bytes_old() {
+        let mut arrivals = Arrivals::default();
+        for n in 1..1000 {
+            arrivals.note(n * 10, Nanos(n), n * 10 + 5, Nanos(n + 1));
+        }
+        assert_eq!(arrivals.of(999 * 10 + 5), Some(Nanos(1000)));
     }
 }
