@@ -316,7 +316,7 @@ impl Worker {
         edge.stats.ring_wait.record(stages[0]);
         edge.stats.decide.record(stages[1]);
         edge.stats.commit.record(stages[2]);
-        let whole = now_ns.saturating_sub(waiting.first_byte_ns);
+        let whole = now_ns.saturating_sub(waiting.whole_ns);
         edge.stats.reply.record(whole.saturating_sub(stages.iter().sum()));
         self.answer(waiting, now_ns);
     }

@@ -22,6 +22,8 @@ pub struct Request<'a> {
     pub head: Head<'a>,
     /// The decoded body, at most [`Limits::body_bytes`](crate::Limits::body_bytes) bytes.
     pub body: &'a [u8],
-    /// When the first byte of the head arrived: load is shed by the time since then.
+    /// When the first byte of the head arrived.
     pub first_byte_at: Nanos,
+    /// When the last byte arrived: load is shed by the time since then. What a client or its network took before is not ours.
+    pub whole_at: Nanos,
 }

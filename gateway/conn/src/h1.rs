@@ -169,6 +169,7 @@ impl H1 {
             head: whole.parsed.head(&bytes[..whole.head_end], &self.spans),
             body: &bytes[whole.head_end..whole.body_end],
             first_byte_at: self.first_byte_at,
+            whole_at: self.received_at,
         })
     }
 

@@ -82,6 +82,8 @@ pub(crate) struct H2 {
     received_at: Nanos,
     /// When the first byte of the last HEADERS frame arrived.
     head_begun_at: Nanos,
+    /// When the last byte of the last HEADERS or DATA frame arrived.
+    frame_ended_at: Nanos,
     born: Nanos,
     /// Since when there is no stream.
     idle_since: Nanos,
@@ -151,6 +153,7 @@ impl H2 {
             abuse: Abuse::new(now),
             received_at: now,
             head_begun_at: now,
+            frame_ended_at: now,
             born: now,
             idle_since: now,
             unfinished_since: None,
@@ -232,6 +235,7 @@ impl H2 {
                     head: request.head(),
                     body: request.body(),
                     first_byte_at: request.first_byte_at,
+                    whole_at: request.whole_at,
                 })
             }),
         }

@@ -483,3 +483,25 @@ fn what_nobody_takes_is_not_read_without_end() {
         assert!(count >= 4, "a whole frame or head fits");
     }
 }
+
+#[test]
+fn a_body_that_comes_late_is_no_wait_of_ours() {
+    let mut conn = opened(&frame(1, 4, 1, &block(&POST)));
+    assert!(conn.next_event().is_none());
+    conn.receive(Nanos(80), &frame(0, 1, 1, b"body"));
+    let Some(tidegate_conn::Event::Request(request)) = conn.next_event() else {
+        panic!("no request")
+    };
+    assert_eq!((request.first_byte_at, request.whole_at), (Nanos(1), Nanos(80)));
+    let mut conn = cleartext();
+    conn.receive(
+        Nanos(1),
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n",
+    );
+    assert!(conn.next_event().is_none());
+    conn.receive(Nanos(80), b"body");
+    let Some(tidegate_conn::Event::Request(request)) = conn.next_event() else {
+        panic!("no request")
+    };
+    assert_eq!((request.first_byte_at, request.whole_at), (Nanos(1), Nanos(80)));
+}

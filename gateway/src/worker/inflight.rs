@@ -17,6 +17,8 @@ pub struct Waiting {
     pub route: u8,
     /// First byte of the head, monotonic nanoseconds.
     pub first_byte_ns: u64,
+    /// When its last byte arrived: its stages are counted from here.
+    pub whole_ns: u64,
     /// When the wait ends in 504.
     pub deadline_ns: u64,
     /// Echoed in the answer.

@@ -156,7 +156,7 @@ impl Edge {
             id,
             ShardRequest {
                 ticket: 0,
-                at_ns: request.first_byte_at.0,
+                at_ns: request.whole_at.0,
                 shard,
                 command,
             },
@@ -182,6 +182,7 @@ impl Edge {
             exchange: request.exchange,
             route: route.index() as u8,
             first_byte_ns: request.first_byte_at.0,
+            whole_ns: request.whole_at.0,
             deadline_ns: now_ns + self.answer_ns,
             request_id,
         };

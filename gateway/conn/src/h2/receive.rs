@@ -40,10 +40,7 @@ impl H2 {
                 self.note_unfinished(frame.kind != kind::DATA);
                 break;
             };
-            if frame.kind == kind::HEADERS {
-                let arrived = self.arrivals.of(self.gone + self.at as u64);
-                self.head_begun_at = arrived.unwrap_or(self.received_at);
-            }
+            self.note_arrival(frame);
             self.at += HEADER_BYTES + frame.length;
             if self.block.is_none() {
                 // The next frame has a deadline of its own.
@@ -59,6 +56,18 @@ impl H2 {
         }
         self.end_if_over();
         None
+    }
+
+    /// Notes when a frame of a request came, before it is taken.
+    fn note_arrival(&mut self, frame: Frame) {
+        let first = self.gone + self.at as u64;
+        let last = first + (HEADER_BYTES + frame.length - 1) as u64;
+        if frame.kind == kind::HEADERS {
+            self.head_begun_at = self.arrivals.of(first).unwrap_or(self.received_at);
+        }
+        if matches!(frame.kind, kind::HEADERS | kind::DATA | kind::CONTINUATION) {
+            self.frame_ended_at = self.arrivals.of(last).unwrap_or(self.received_at);
+        }
     }
 
     fn note_unfinished(&mut self, in_frame: bool) {
@@ -200,7 +209,9 @@ impl H2 {
         stream.has_ended = true;
         self.receive_window
             .give_back(std::mem::take(&mut stream.held), self.output.buffer());
-        self.current = Some(stream.hand_out()?);
+        let mut request = stream.hand_out()?;
+        request.whole_at = self.frame_ended_at;
+        self.current = Some(request);
         Some(Found::Request(ExchangeId(u64::from(id))))
     }
 

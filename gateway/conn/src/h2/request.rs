@@ -21,6 +21,7 @@ pub(super) struct Request {
     /// The size of the field list as RFC 9113 section 6.5.2 counts it.
     list_bytes: usize,
     pub first_byte_at: Nanos,
+    pub whole_at: Nanos,
     verdict: Verdict,
 }
 

@@ -45,7 +45,7 @@ pub fn caller(
         return Ok(None);
     }
     let now_s = edge.wall_ms / 1000;
-    let waited_ns = now_ns.saturating_sub(request.first_byte_at.0);
+    let waited_ns = now_ns.saturating_sub(request.whole_at.0);
     let known = if waited_ns > edge.verify_within_ns {
         edge.auth.recall(authorization, now_s)
     } else {
