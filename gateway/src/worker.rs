@@ -87,8 +87,8 @@ pub struct Worker {
     dirty: VecDeque<u32>,
     /// Connections with requests that wait for the next turn, because this one's verifications are used up; oldest first.
     postponed: VecDeque<u32>,
-    /// Verifications before this turn.
-    verified_before: u64,
+    /// Verifications so far at which this turn's are used up.
+    spent_at: u64,
     edge: Edge,
     live: Arc<Live>,
     /// The number of the configuration that was taken over last.
@@ -139,7 +139,7 @@ impl Worker {
             free: Vec::new(),
             dirty: VecDeque::new(),
             postponed: VecDeque::new(),
-            verified_before: 0,
+            spent_at: 0,
             edge: parts.edge,
             config: Rc::new((parts.conn_config)(&config)),
             live: parts.live,
@@ -167,7 +167,9 @@ impl Worker {
         self.edge.stats.turns.add(1);
         self.edge.wall_ms = clock::wall_ms();
         stack::breaker::observe(&mut self.edge, now_ns);
-        self.verified_before = self.edge.auth.verifications();
+        let before = self.edge.auth.verifications();
+        // A part is left for who comes in this turn: most of them bring tokens that are known, and need none.
+        self.spent_at = before + VERIFICATIONS_PER_TURN / 4 * 3;
         // Who uses up the turn goes behind those who were not reached: one that always has more must not stop them.
         while self.may_verify()
             && let Some(slot) = self.postponed.pop_front()
@@ -178,11 +180,12 @@ impl Worker {
                 self.mark_dirty(slot);
             }
         }
+        self.spent_at = before + VERIFICATIONS_PER_TURN;
     }
 
     /// Whether this turn has verifications left.
     fn may_verify(&self) -> bool {
-        self.edge.auth.verifications() < self.verified_before + VERIFICATIONS_PER_TURN
+        self.edge.auth.verifications() < self.spent_at
     }
 
     /// Whether bytes may be given to a connection now. A TLS handshake in progress takes one of this turn's budget: one
@@ -238,17 +241,19 @@ impl Worker {
             return;
         };
         entry.answered = false;
-        let spent_at = self.verified_before + VERIFICATIONS_PER_TURN;
+        if entry.postponed {
+            // Its turn comes by the queue.
+            return;
+        }
         let origin = Origin {
             slot,
             generation: self.generations[slot as usize],
             peer: entry.peer,
         };
         loop {
-            if self.edge.auth.verifications() >= spent_at {
-                if !std::mem::replace(&mut entry.postponed, true) {
-                    self.postponed.push_back(slot);
-                }
+            if self.edge.auth.verifications() >= self.spent_at {
+                entry.postponed = true;
+                self.postponed.push_back(slot);
                 return;
             }
             let Some(event) = entry.conn.next_event() else {

@@ -348,7 +348,10 @@ fn a_connection_full_of_unknown_tokens_does_not_stop_the_others() {
             assert_eq!(known.status, 404, "{shell}");
         }
         let meanwhile = answered.load(Ordering::Relaxed);
-        assert!(meanwhile < FLOOD / 2, "{shell}: {meanwhile} others came first");
+        assert!(
+            meanwhile < FLOOD / 4 * 3,
+            "{shell}: {meanwhile} others came first"
+        );
         flood.join().unwrap();
     }
 }
