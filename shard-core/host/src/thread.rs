@@ -66,8 +66,6 @@ pub(crate) struct ShardThread {
     last_batch_ns: u64,
     figures_at_ns: u64,
     has_room: bool,
-    /// There were requests since the last time that this thread lingered.
-    may_linger: bool,
     /// The shards' start entries are durable.
     started: bool,
 }
@@ -91,11 +89,8 @@ struct Inbound {
 
 impl Inbound {
     fn is_empty(&mut self) -> bool {
-        self.nets.iter_mut().all(|ring| ring.is_empty()) && self.peers_are_empty()
-    }
-
-    fn peers_are_empty(&mut self) -> bool {
-        self.peers.iter_mut().flatten().all(|ring| ring.is_empty())
+        self.nets.iter_mut().all(|ring| ring.is_empty())
+            && self.peers.iter_mut().flatten().all(|ring| ring.is_empty())
     }
 }
 
@@ -147,7 +142,6 @@ impl ShardThread {
             last_batch_ns: monotonic_ns(),
             figures_at_ns: 0,
             has_room: true,
-            may_linger: false,
             started: false,
         }
     }
@@ -194,7 +188,6 @@ impl ShardThread {
             self.node.set_backlog_bytes_max(bytes);
         }
         let requests = self.drain_nets(begin, now);
-        self.may_linger |= requests > 0;
         let messages = self.drain_peers(now);
         self.node.turn(now);
         let decided = monotonic_ns();

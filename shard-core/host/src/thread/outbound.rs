@@ -117,8 +117,7 @@ impl Outbound {
             }
         }
         for (ring, bell) in self.peers.iter_mut().zip(&self.peer_bells) {
-            // A peer that listens to its net threads is woken too: an order over several shards has several of these to wait for.
-            if ring.as_mut().is_some_and(Producer::publish) && bell.ring_done() {
+            if ring.as_mut().is_some_and(Producer::publish) && bell.ring() {
                 self.stats.bells.add(1);
             }
         }

@@ -16,11 +16,7 @@ impl ShardThread {
         let seal = self.window.should_seal(now_ns, pending, false, true);
         if seal == Seal::No || self.node.appender().waits_for_segment() {
             // With a segment missing, its keeper rings.
-            return if self.lingers() {
-                self.linger(timeout);
-            } else {
-                self.sleep(now_ns, timeout);
-            };
+            return self.sleep(now_ns, timeout);
         }
         if let Some(until) = self.open_until(now_ns) {
             return self.listen(now_ns, until);
@@ -50,27 +46,6 @@ impl ShardThread {
         self.inbound.bell.prepare_listen();
         if self.out.nets_are_awake() {
             self.inbound.bell.wait(Some(Duration::from_nanos(until - now_ns)));
-        } else {
-            self.inbound.bell.woke();
-        }
-    }
-
-    /// Whether the requests of the net threads are waited for without being woken by the first. Answers have just woken those
-    /// threads: they send, read and push a turn's worth, and until they are done nothing would be written anyway. So this
-    /// saves a wake-up a batch, and on a core that both share two switches. Once after each turn that had requests.
-    fn lingers(&mut self) -> bool {
-        let may = std::mem::replace(&mut self.may_linger, false);
-        may && self.settings.window_us_max > 0 && self.out.nets_are_awake()
-    }
-
-    /// Until no net thread has anything more, or a commit window is over.
-    fn linger(&mut self, timeout: Duration) {
-        let window = Duration::from_micros(u64::from(self.settings.window_us_max));
-        self.inbound.bell.prepare_listen();
-        let is_quiet = self.inbound.peers_are_empty() && !self.has_notice();
-        if is_quiet && self.out.nets_are_awake() {
-            self.stats.windows.add(1);
-            self.inbound.bell.wait(Some(timeout.min(window)));
         } else {
             self.inbound.bell.woke();
         }
