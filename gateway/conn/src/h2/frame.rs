@@ -106,11 +106,16 @@ pub(super) fn number(payload: &[u8]) -> Result<u32, Fault> {
     Ok(u32::from_be_bytes(bytes))
 }
 
-pub(super) fn put_header(out: &mut Vec<u8>, length: usize, kind: u8, flags: u8, stream: u32) {
+/// A frame's header, as [`Frame::parse`] reads it.
+pub(super) fn header(length: usize, kind: u8, flags: u8, stream: u32) -> [u8; HEADER_BYTES] {
     debug_assert!(length < 1 << 24);
     let [_, a, b, c] = (length as u32).to_be_bytes();
     let [d, e, f, g] = stream.to_be_bytes();
-    out.extend_from_slice(&[a, b, c, kind, flags, d, e, f, g]);
+    [a, b, c, kind, flags, d, e, f, g]
+}
+
+pub(super) fn put_header(out: &mut Vec<u8>, length: usize, kind: u8, flags: u8, stream: u32) {
+    out.extend_from_slice(&header(length, kind, flags, stream));
 }
 
 fn put(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {

@@ -1,7 +1,7 @@
 //! Answers on their way out: HEADERS at once, DATA as far as windows and room go (RFC 9113 sections 6.1, 6.9).
 
 use super::H2;
-use super::frame::{HEADER_BYTES, PAYLOAD_BYTES_MAX, Reason, flag, kind, put_header, put_reset};
+use super::frame::{HEADER_BYTES, PAYLOAD_BYTES_MAX, Reason, flag, header, kind, put_header, put_reset};
 use super::stream::{Phase, Stream};
 use crate::context::Context;
 use crate::h1::write::with_refusal;
@@ -95,9 +95,7 @@ impl H2 {
         if rest.is_empty() {
             flags |= flag::END_HEADERS;
         }
-        let [_, a, b, c] = (length as u32).to_be_bytes();
-        let [d, e, f, g] = id.to_be_bytes();
-        out[start..block].copy_from_slice(&[a, b, c, kind::HEADERS, flags, d, e, f, g]);
+        out[start..block].copy_from_slice(&header(length, kind::HEADERS, flags, id));
         let mut pieces = rest.chunks(PAYLOAD_BYTES_MAX).peekable();
         while let Some(piece) = pieces.next() {
             let flags = if pieces.peek().is_none() {
