@@ -1,9 +1,7 @@
-//! What follows the log: entries in, rows out.
+//! What stands behind the edge: the store that follows the log, payments, lists and the catalogue.
 //!
-//! This version has no store behind the edge (`backoffice.mode = "none"`): the log keeps everything. What is here is the part that every
-//! store will need and that is true without one: the fold of a shard's durable entries into rows of orders. It reads entries and the
-//! words of an order's status from `tidegate-shard-core`, and nothing else.
+//! It runs on a tokio runtime of its own, embedded in the gateway's process or in one of its own; nothing here is on the path of
+//! a 201.
 
-mod rows;
-
-pub use rows::{OrderRow, OrderRows};
+pub mod database;
+pub mod shards;
