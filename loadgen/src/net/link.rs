@@ -108,6 +108,11 @@ impl Link {
             }
     }
 
+    /// Whether it is connected, its handshake behind it.
+    pub fn is_ready(&self) -> bool {
+        !self.dead.get() && self.state.borrow().session.is_ready()
+    }
+
     /// Requests without an answer.
     pub fn in_flight(&self) -> usize {
         match &self.state.borrow().protocol {
