@@ -25,7 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Load a gateway, then prove that no order was lost and no unit sold twice.
     ///
-    /// Exit status: 0 all held, 1 not verified or the load ended by itself, 2 usage or no report, 99 verified and a threshold broken.
+    /// Exit status: 0 all held, 1 not verified or the gateway went away, 2 arguments that make no sense or no run at all, 99 verified and
+    /// a threshold broken. A run that was ended from the live view is judged as any other.
     Run(Box<RunArgs>),
     /// Start a gateway, kill it with -9 at random moments while it is loaded, and prove each time that nothing was lost.
     Drill(DrillArgs),

@@ -100,14 +100,14 @@ impl Row {
     }
 }
 
-/// The metric's value in each whole second; none when a second has no such value, or there are too few.
+/// The metric's value in each whole second; none when a second says nothing about it (the slowest of a run is not the slowest of a
+/// second), or there are too few.
 fn seconds(metric: Metric, report: &Report) -> Option<Vec<f64>> {
     let of: fn(&Point) -> f64 = match metric.name {
         "rate" => |p| p.rate,
         "p50" => |p| p.p50_us as f64,
         "p99" => |p| p.p99_us as f64,
         "p99.9" => |p| p.p999_us as f64,
-        "max" => |p| p.max_us as f64,
         "errors" => |p| (p.errors + p.lost) as f64 / (p.answered + p.lost).max(1) as f64,
         "refused" => |p| p.refused() as f64 / (p.answered + p.lost).max(1) as f64,
         "lost" => |p| p.lost as f64 / (p.answered + p.lost).max(1) as f64,

@@ -45,10 +45,6 @@ pub struct StockPoint {
     pub stocked: u64,
     /// Units that can be ordered.
     pub available: u64,
-    /// Units in unpaid orders.
-    pub held: Option<u64>,
-    /// Units paid for.
-    pub sold: Option<u64>,
 }
 
 impl Followed {
@@ -112,8 +108,6 @@ impl Followed {
                 at_s: at.saturating_sub(start) as f64 / 1e9,
                 stocked: seen.stock.stocked,
                 available: seen.stock.available,
-                held: seen.stock.held,
-                sold: seen.stock.sold,
             });
         }
         all.retain(|s| !s.points.is_empty());

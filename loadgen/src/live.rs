@@ -8,7 +8,7 @@ mod view;
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -145,11 +145,8 @@ fn show(
 ) -> std::io::Result<()> {
     let began = Instant::now();
     while !over.load(Ordering::Relaxed) {
-        loop {
-            match seconds.try_recv() {
-                Ok(point) => view.second(point),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-            }
+        for point in seconds.try_iter() {
+            view.second(point);
         }
         let (connections, stopping) = (pulse.read(), stop.load(Ordering::Relaxed));
         terminal.draw(|frame| view.draw(frame, began.elapsed(), connections, stopping))?;

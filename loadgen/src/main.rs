@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// What a command came to, beside an error: that is exit status 2, as are arguments that make no sense.
+/// What a command came to. An error is exit status 2, as clap has it for arguments that make no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Everything held: exit status 0.

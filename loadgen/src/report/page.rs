@@ -1,5 +1,6 @@
 //! `report.html`: one page that asks nothing of the network, for somebody who was not there.
 
+mod over_time;
 mod sections;
 
 use std::fmt::Write as _;
@@ -69,7 +70,9 @@ pub fn table(head: &[&str], words: &[usize], rows: impl IntoIterator<Item = Vec<
             ""
         }
     };
-    let mut html = String::from(r#"<div class="wide"><table><thead><tr>"#);
+    // On a narrow screen a column of words goes under its row.
+    let said = if words.is_empty() { "" } else { r#" class="said""# };
+    let mut html = format!(r#"<div class="wide"><table{said}><thead><tr>"#);
     for (n, name) in head.iter().enumerate() {
         let _ = write!(html, r#"<th scope="col"{}>{}</th>"#, class(n), escaped(name));
     }

@@ -28,7 +28,6 @@ fn hostile() -> Report {
         at_s: f64::from(n),
         stocked: 1000,
         available: 1000 - u64::from(n),
-        ..StockPoint::default()
     };
     let mut report = Report {
         answers: 1000,
