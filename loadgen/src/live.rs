@@ -84,7 +84,7 @@ pub struct Live {
     stop: Arc<AtomicBool>,
     /// The load is over: the view ends.
     over: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Live {
@@ -113,7 +113,7 @@ impl Live {
             pulse,
             stop,
             over,
-            thread,
+            thread: Some(thread),
         })
     }
 
@@ -129,9 +129,17 @@ impl Live {
 
     /// Gives the terminal back; whether somebody asked for the load's end.
     pub fn end(self) -> bool {
-        self.over.store(true, Ordering::Relaxed);
-        let _ = self.thread.join();
         self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// A run that fails gives the terminal back, too, before its error is printed.
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 

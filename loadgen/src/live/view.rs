@@ -69,8 +69,8 @@ impl View {
             Constraint::Length(1),
             Constraint::Length(1),
             Constraint::Length(4),
-            Constraint::Min(4),
-            Constraint::Min(4),
+            Constraint::Fill(1),
+            Constraint::Fill(1),
             Constraint::Length(1),
         ])
         .split(frame.area());
@@ -229,6 +229,15 @@ mod tests {
             assert!(text.contains(wanted), "{wanted} is not in\n{text}");
         }
         assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_low_terminal_loses_charts_before_figures() {
+        let text = drawn(80, 12);
+        assert!(
+            text.contains("skipped sends 7") && text.contains("99.9"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -173,9 +173,10 @@ fn how_fast(r: &Report, html: &mut String) {
     }
     if !r.kinds.is_empty() {
         let rows = r.kinds.iter().map(|(kind, row)| {
-            let outcomes = row
-                .outcomes
-                .iter()
+            let mut outcomes: Vec<_> = row.outcomes.iter().collect();
+            outcomes.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
+            let outcomes = outcomes
+                .into_iter()
                 .map(|(o, n)| format!("{} {}", outcome(o), grouped(*n)));
             let l = &row.latency_us;
             vec![
