@@ -10,8 +10,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tidegate_conn::{Answer, Conn, ConnConfig, ConnState, Event, Nanos, ProxyReader};
+use tidegate_conn::{Answer, Conn, ConnConfig, ConnState, Event, ExchangeId, Nanos, ProxyReader};
 use tidegate_host::{Answer as ShardAnswer, Event as ShardEvent, StageTimes};
+use tidegate_lane::Key;
+use tidegate_shard_core::Outcome;
+use tidegate_shard_core::outcome::Refusal as Refused;
 
 use crate::codes::Code;
 use crate::config::Config;
@@ -29,6 +32,7 @@ pub mod outcome;
 pub mod refusal;
 pub mod request_id;
 pub mod seat;
+pub mod slow_lane;
 pub mod stack;
 pub mod stats;
 pub mod stock_view;
@@ -36,8 +40,10 @@ pub mod tasks;
 mod turn;
 pub mod uring;
 
+use answer::Draft;
 use inflight::Waiting;
 use seat::Seat;
+use slow_lane::SlowLane;
 use stack::{Edge, Origin, Step};
 use stock_view::StockLine;
 
@@ -61,6 +67,8 @@ struct Slot {
     dirty: bool,
     /// Answers arrived since the last pump: input that waited may go on.
     answered: bool,
+    /// Its requests at the backoffice.
+    slow: Vec<Key>,
     /// It is among those whose requests wait for the next turn.
     postponed: bool,
     /// The socket broke, or the drain is overdue: nothing more is said on it.
@@ -230,16 +238,22 @@ impl Worker {
             let Some(event) = entry.conn.next_event() else {
                 return;
             };
-            let Event::Request(request) = event else { continue };
-            let exchange = request.exchange;
-            if self.edge.handle(origin, &request, now_ns) == Step::Answered {
-                let draft = &self.edge.draft;
-                let answer = Answer {
-                    status: draft.status(),
-                    headers: &draft.headers(),
-                    body: &draft.body,
-                };
-                entry.conn.respond(Nanos(now_ns), exchange, &answer);
+            let (exchange, step) = match event {
+                Event::Request(request) => (request.exchange, self.edge.handle(origin, &request, now_ns)),
+                Event::Head(head) => (head.exchange, self.edge.handle_head(origin, &head, now_ns)),
+                Event::Chunk { exchange, data, ends } => {
+                    self.edge.lane_chunk(&entry.slow, exchange, data, ends, now_ns);
+                    continue;
+                }
+                Event::Cancelled(exchange) => {
+                    self.edge.lane_cancelled(&mut entry.slow, exchange, now_ns);
+                    continue;
+                }
+            };
+            match step {
+                Step::Answered => respond(&mut entry.conn, &self.edge.draft, exchange, now_ns),
+                Step::Waiting => {}
+                Step::Asked(key) => entry.slow.push(key),
             }
         }
     }
@@ -258,6 +272,7 @@ impl Worker {
                 }
             }
         }
+        self.lane_replies(now_ns);
     }
 
     fn reply(&mut self, ticket: u64, answer: &ShardAnswer, times: StageTimes, now_ns: u64) {
@@ -265,6 +280,11 @@ impl Worker {
             self.edge.stats.late_replies.add(1);
             return;
         };
+        if let (Some(read), ShardAnswer::Decided(Outcome::Refused(Refused::UnknownOrder))) =
+            (&waiting.read, answer)
+        {
+            return self.ask_again(&waiting, read, now_ns);
+        }
         let edge = &mut self.edge;
         let refused = match answer {
             ShardAnswer::Decided(outcome) => {
@@ -294,11 +314,11 @@ impl Worker {
         edge.stats.commit.record(stages[2]);
         let whole = now_ns.saturating_sub(waiting.whole_ns);
         edge.stats.reply.record(whole.saturating_sub(stages.iter().sum()));
-        self.answer(waiting, now_ns);
+        self.answer(&waiting, now_ns);
     }
 
     /// Gives the draft to the connection that waits for it, if it is still there.
-    fn answer(&mut self, waiting: Waiting, now_ns: u64) {
+    fn answer(&mut self, waiting: &Waiting, now_ns: u64) {
         let edge = &mut self.edge;
         edge.finish(
             usize::from(waiting.route),
@@ -312,13 +332,7 @@ impl Worker {
         let Some(entry) = self.slots[waiting.slot as usize].as_mut() else {
             return;
         };
-        let draft = &edge.draft;
-        let answer = Answer {
-            status: draft.status(),
-            headers: &draft.headers(),
-            body: &draft.body,
-        };
-        entry.conn.respond(Nanos(now_ns), waiting.exchange, &answer);
+        respond(&mut entry.conn, &edge.draft, waiting.exchange, now_ns);
         entry.answered = true;
         if !std::mem::replace(&mut entry.dirty, true) {
             self.dirty.push_back(waiting.slot);
@@ -330,8 +344,12 @@ impl Worker {
         let slot = self.dirty.pop_front()?;
         if let Some(entry) = self.slots[slot as usize].as_mut() {
             entry.dirty = false;
-            if entry.answered {
+            let (answered, asks) = (entry.answered, !entry.slow.is_empty());
+            if answered {
                 self.pump(slot, now_ns);
+            }
+            if asks {
+                self.lane_room(slot, now_ns);
             }
         }
         Some(slot)
@@ -389,7 +407,8 @@ impl Worker {
 
     /// The socket is closed; the slot is free.
     pub fn close(&mut self, slot: u32) {
-        if self.slots[slot as usize].take().is_some() {
+        if let Some(entry) = self.slots[slot as usize].take() {
+            entry.slow.into_iter().for_each(|key| self.edge.cancel(key, clock::now_ns()));
             self.generations[slot as usize] = self.generations[slot as usize].wrapping_add(1);
             self.free.push(slot);
             self.open -= 1;
@@ -409,8 +428,8 @@ impl Worker {
         if has_work || !self.edge.port.prepare_sleep() {
             return false;
         }
-        // The flag of the bell is up: whoever gives this thread a socket after this look rings it.
-        let arrived = self.seat.has_arrivals();
+        // The flag of the bell is up: whoever gives this thread a socket or an answer after this look rings it.
+        let arrived = self.seat.has_arrivals() || self.edge.lane.as_mut().is_some_and(SlowLane::has_events);
         if arrived {
             self.edge.port.woke();
         }
@@ -446,4 +465,14 @@ impl Worker {
     pub fn is_drained(&self) -> bool {
         self.is_draining() && self.open == 0 && self.edge.inflight.is_empty()
     }
+}
+
+/// Gives the draft to an exchange of a connection.
+fn respond(conn: &mut Conn, draft: &Draft, exchange: ExchangeId, now_ns: u64) {
+    let answer = Answer {
+        status: draft.status(),
+        headers: &draft.headers(),
+        body: &draft.body,
+    };
+    conn.respond(Nanos(now_ns), exchange, &answer);
 }

@@ -69,7 +69,7 @@ fn running() -> Running {
             crate::config::Sources::default().load().unwrap(),
         ))),
         reloader: None,
-        board: Arc::new(Board::new(1, 2)),
+        board: Arc::new(Board::new(1, 2, false)),
         certificates: None,
         keys: None,
         reload: Duration::from_secs(1),

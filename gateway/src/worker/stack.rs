@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidegate_conn::Request;
 use tidegate_host::{NetPort, Request as ShardRequest};
+use tidegate_lane::Key;
 use tidegate_shard_core::{Command, home_shard};
 
 use crate::address::TrustedProxies;
@@ -21,16 +22,18 @@ use crate::worker::jitter::Jitter;
 use crate::worker::outcome;
 use crate::worker::refusal::Refusal;
 use crate::worker::request_id::{RequestId, RequestIds};
+use crate::worker::slow_lane::SlowLane;
 use crate::worker::stats::NetStats;
 use crate::worker::stock_view::StockView;
 
 pub mod breaker;
 mod command;
 pub mod decode;
-mod identify;
+pub(in crate::worker) mod identify;
 mod limit;
 pub mod route;
 
+use identify::Caller;
 use route::Route;
 
 /// What one net thread owns apart from its connections.
@@ -53,6 +56,8 @@ pub struct Edge {
     pub draft: Draft,
     /// Figures of this thread.
     pub stats: Arc<NetStats>,
+    /// The way to the backoffice, if there is one.
+    pub lane: Option<SlowLane>,
     /// One breaker a shard thread.
     pub breakers: Vec<Progress>,
     /// Where operators see and set them.
@@ -93,6 +98,8 @@ pub enum Step {
     Answered,
     /// A shard has it; the answer comes later.
     Waiting,
+    /// The backoffice has it; the answer comes later.
+    Asked(Key),
 }
 
 impl Edge {
@@ -105,6 +112,9 @@ impl Edge {
         for breaker in &mut self.breakers {
             breaker.set_stall_ns(stall_ns);
         }
+        if let Some(lane) = &mut self.lane {
+            lane.adopt(config);
+        }
     }
 
     /// Takes one request in.
@@ -115,8 +125,8 @@ impl Edge {
         let index = route.as_ref().map_or(route::NO_ROUTE, Route::index);
         let step = route.and_then(|route| self.layers(origin, request, route, id, now_ns));
         match step {
-            Ok(Step::Waiting) => return Step::Waiting,
             Ok(Step::Answered) => {}
+            Ok(later) => return later,
             Err(refusal) => {
                 self.stats.refused(refusal.code());
                 refusal.write(&mut self.draft);
@@ -146,6 +156,9 @@ impl Edge {
             outcome::stock(&mut self.draft, sku.as_str(), line);
             return Ok(Step::Answered);
         }
+        if matches!(route, Route::Slow(_)) {
+            return self.ask_for(origin, request, &route, caller.as_ref(), id, now_ns);
+        }
         let command = command::of(&route, caller.as_ref(), request)?;
         let shard = home_shard(&command, self.port.shards());
         breaker::admit(self, &command, shard)?;
@@ -153,6 +166,7 @@ impl Edge {
             origin,
             request,
             &route,
+            caller.as_ref(),
             id,
             ShardRequest {
                 ticket: 0,
@@ -169,6 +183,7 @@ impl Edge {
         origin: Origin,
         request: &Request<'_>,
         route: &Route,
+        caller: Option<&Caller>,
         request_id: RequestId,
         mut command: ShardRequest,
         now_ns: u64,
@@ -185,6 +200,7 @@ impl Edge {
             whole_ns: request.whole_at.0,
             deadline_ns: now_ns + self.answer_ns,
             request_id,
+            read: self.read_again(route, caller),
         };
         let Some(ticket) = self.inflight.begin(waiting) else {
             return Err(self.overloaded());

@@ -1,0 +1,219 @@
+//! What the backoffice says, into the connections that wait for it.
+
+use bytes::{Buf as _, Bytes};
+use tidegate_conn::{Answer, AnswerHead as ConnHead, Nanos};
+use tidegate_lane::{AnswerHead, Event, Key};
+
+use super::{Streamed, answer};
+use crate::codes::Code;
+use crate::limits::LANE_EVENTS_PER_TURN;
+use crate::worker::{Worker, respond};
+use crate::worker::refusal::Refusal;
+
+impl Worker {
+    /// Takes what the backoffice has said, a part of it a turn: orders come first.
+    pub(in crate::worker) fn lane_replies(&mut self, now_ns: u64) {
+        for _ in 0..LANE_EVENTS_PER_TURN {
+            let Some(event) = self.edge.lane.as_mut().and_then(|lane| lane.port.try_recv()) else {
+                return;
+            };
+            match event {
+                Event::Answer {
+                    key,
+                    head,
+                    data,
+                    ends,
+                } => self.lane_answer(key, &head, data, ends, now_ns),
+                Event::Chunk { key, data, ends } => self.lane_chunk(key, data, ends, now_ns),
+                Event::Taken { key, bytes } => self.lane_taken(key, bytes, now_ns),
+                Event::Broke { key } => self.lane_broke(key, now_ns),
+            }
+        }
+    }
+
+    /// An answer that is whole is given whole; of any other, what the client has room for.
+    fn lane_answer(&mut self, key: Key, head: &AnswerHead, data: Bytes, ends: bool, now_ns: u64) {
+        if !answer::is_final(head) {
+            return self.lane_broke(key, now_ns);
+        }
+        let Some(lane) = &mut self.edge.lane else { return };
+        let Some(mut exchange) = lane.exchanges[key.index()].take() else {
+            return;
+        };
+        lane.report(&mut exchange, now_ns, head.status.is_server_error());
+        let edge = &mut self.edge;
+        edge.stats.backoffice.record(now_ns.saturating_sub(exchange.asked_ns));
+        edge.stats.answered(
+            usize::from(exchange.route),
+            head.status.as_u16(),
+            now_ns.saturating_sub(exchange.first_byte_ns),
+        );
+        let date = edge.date.at(edge.wall_ms);
+        let headers = answer::headers(head, exchange.request_id.as_bytes(), date);
+        let (status, bodiless) = (head.status.as_u16(), answer::is_bodiless(head));
+        let Some(entry) = self.slots[exchange.slot as usize].as_mut() else {
+            return;
+        };
+        let whole = ends || bodiless;
+        let accepted = if whole {
+            let answer = Answer {
+                status,
+                headers: &headers,
+                body: if bodiless { &[] } else { &data },
+            };
+            entry.conn.respond(Nanos(now_ns), exchange.exchange, &answer)
+        } else {
+            let head = ConnHead {
+                status,
+                headers: &headers,
+                length: head.length,
+            };
+            entry.conn.respond_head(Nanos(now_ns), exchange.exchange, &head)
+        };
+        let slot = exchange.slot;
+        exchange.moved_ns = now_ns;
+        exchange.answer = Some(Streamed::default());
+        if let Some(lane) = &mut self.edge.lane {
+            lane.exchanges[key.index()] = Some(exchange);
+        }
+        if whole || !accepted {
+            self.lane_over(key, now_ns);
+        } else {
+            self.lane_chunk(key, data, false, now_ns);
+        }
+        self.lane_moved(slot);
+    }
+
+    fn lane_chunk(&mut self, key: Key, data: Bytes, ends: bool, now_ns: u64) {
+        let Some(exchange) = self.edge.lane.as_mut().and_then(|lane| lane.get_mut(key)) else {
+            return;
+        };
+        let (slot, Some(answer)) = (exchange.slot, &mut exchange.answer) else {
+            return;
+        };
+        if !data.is_empty() {
+            answer.pieces.push_back(data);
+        }
+        answer.ends |= ends;
+        exchange.moved_ns = now_ns;
+        self.lane_flow(key, now_ns);
+        self.lane_moved(slot);
+    }
+
+    /// The client may send as much more of its body as the backoffice has read.
+    fn lane_taken(&mut self, key: Key, bytes: usize, now_ns: u64) {
+        let Some(exchange) = self.edge.lane.as_mut().and_then(|lane| lane.get_mut(key)) else {
+            return;
+        };
+        exchange.unread = exchange.unread.saturating_sub(bytes);
+        exchange.moved_ns = now_ns;
+        let slot = exchange.slot;
+        if let Some(entry) = self.slots[slot as usize].as_mut() {
+            entry.conn.grant(Nanos(now_ns), exchange.exchange, bytes);
+        }
+        self.lane_moved(slot);
+    }
+
+    /// There is no answer, or no rest of one. What was asked safely can be asked again; of anything else nobody knows how
+    /// far it got.
+    fn lane_broke(&mut self, key: Key, now_ns: u64) {
+        let detail = "the backoffice broke before it answered";
+        self.lane_fail(key, Code::BackofficeUnavailable, detail, now_ns);
+    }
+
+    /// Ends an exchange that failed: `code` for what was asked safely, 504 for what may have been done, and where the answer
+    /// has begun a broken stream, which is the only thing left to say.
+    pub(super) fn lane_fail(&mut self, key: Key, code: Code, detail: &'static str, now_ns: u64) {
+        let Some(lane) = &mut self.edge.lane else { return };
+        let Some(mut exchange) = lane.close(key) else { return };
+        lane.report(&mut exchange, now_ns, true);
+        let edge = &mut self.edge;
+        let Some(entry) = self.slots[exchange.slot as usize].as_mut() else {
+            return;
+        };
+        entry.slow.retain(|other| *other != key);
+        if exchange.answer.is_some() {
+            entry.conn.abort(Nanos(now_ns), exchange.exchange);
+            return self.lane_moved(exchange.slot);
+        }
+        let refusal = if exchange.is_safe {
+            Refusal::new(code, detail)
+        } else {
+            Refusal::new(Code::BackofficeNoAnswer, detail)
+        };
+        let refusal = refusal.retry_after(edge.jitter.spread(1));
+        edge.stats.refused(refusal.code());
+        refusal.write(&mut edge.draft);
+        edge.finish(
+            usize::from(exchange.route),
+            exchange.request_id,
+            exchange.first_byte_ns,
+            now_ns,
+        );
+        respond(&mut entry.conn, &edge.draft, exchange.exchange, now_ns);
+        self.lane_moved(exchange.slot);
+    }
+
+    /// Gives the client as much of an answer as it has room for, and lets the backoffice send as much again.
+    fn lane_flow(&mut self, key: Key, now_ns: u64) {
+        let Some(lane) = &mut self.edge.lane else { return };
+        let Some(exchange) = lane.exchanges[key.index()].as_mut() else {
+            return;
+        };
+        let (Some(answer), Some(entry)) = (
+            &mut exchange.answer,
+            self.slots[exchange.slot as usize].as_mut(),
+        ) else {
+            return;
+        };
+        let mut taken = 0;
+        while let Some(piece) = answer.pieces.front_mut() {
+            let count = entry
+                .conn
+                .respond_chunk(Nanos(now_ns), exchange.exchange, piece);
+            taken += count;
+            piece.advance(count);
+            if !piece.is_empty() {
+                break;
+            }
+            answer.pieces.pop_front();
+        }
+        if taken > 0 {
+            exchange.moved_ns = now_ns;
+            lane.port.took(key, taken);
+        }
+        if answer.ends && answer.pieces.is_empty() {
+            entry.conn.respond_end(Nanos(now_ns), exchange.exchange);
+            self.lane_over(key, now_ns);
+        }
+    }
+
+    /// Room in a connection's output may be room for its answers.
+    pub(in crate::worker) fn lane_room(&mut self, slot: u32, now_ns: u64) {
+        let keys = |worker: &Worker| worker.slots[slot as usize].as_ref().map_or(0, |entry| entry.slow.len());
+        // From the back: one that is over leaves the list.
+        for index in (0..keys(self)).rev() {
+            if let Some(entry) = &self.slots[slot as usize] {
+                let key = entry.slow[index];
+                self.lane_flow(key, now_ns);
+            }
+        }
+    }
+
+    /// An exchange has been answered.
+    fn lane_over(&mut self, key: Key, now_ns: u64) {
+        let Some(lane) = &mut self.edge.lane else { return };
+        let Some(exchange) = lane.close(key) else { return };
+        if let Some(entry) = self.slots[exchange.slot as usize].as_mut() {
+            entry.slow.retain(|other| *other != key);
+        }
+    }
+
+    /// The connection has output, and its input may go on.
+    fn lane_moved(&mut self, slot: u32) {
+        if let Some(entry) = self.slots[slot as usize].as_mut() {
+            entry.answered = true;
+            self.mark_dirty(slot);
+        }
+    }
+}
