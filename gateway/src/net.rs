@@ -14,8 +14,8 @@ use tidegate_lane::LanePort;
 
 use crate::auth::Authenticator;
 use crate::auth::keys::SharedKeys;
-use crate::breaker::{self, Progress};
 use crate::breaker::board::Board;
+use crate::breaker::{self, Progress};
 use crate::certs::Certificates;
 use crate::config::Config;
 use crate::config::checked::{Io, Limits};

@@ -408,7 +408,10 @@ impl Worker {
     /// The socket is closed; the slot is free.
     pub fn close(&mut self, slot: u32) {
         if let Some(entry) = self.slots[slot as usize].take() {
-            entry.slow.into_iter().for_each(|key| self.edge.cancel(key, clock::now_ns()));
+            entry
+                .slow
+                .into_iter()
+                .for_each(|key| self.edge.cancel(key, clock::now_ns()));
             self.generations[slot as usize] = self.generations[slot as usize].wrapping_add(1);
             self.free.push(slot);
             self.open -= 1;

@@ -68,6 +68,9 @@ mod tests {
             }
         });
         assert_eq!(admitted.into_inner(), settings.probes as usize);
-        assert!(breaker.admit(later, Force::Closed).is_some(), "an operator admits all");
+        assert!(
+            breaker.admit(later, Force::Closed).is_some(),
+            "an operator admits all"
+        );
     }
 }

@@ -133,13 +133,18 @@ impl SlowLane {
     /// Tells the breaker, once, how a request ended; one that took too long counts as failed.
     fn report(&self, exchange: &mut Exchange, now_ns: u64, failed: bool) {
         if let Some(admission) = exchange.admission.take() {
-            let slow = now_ns.saturating_sub(exchange.asked_ns) > self.slow_ns;
+            let slow = exchange.took_ns(now_ns) > self.slow_ns;
             self.breaker.report(now_ns, admission, failed || slow);
         }
     }
 }
 
 impl Exchange {
+    /// How long the backoffice has had all that came of the request.
+    fn took_ns(&self, now_ns: u64) -> u64 {
+        now_ns.saturating_sub(self.asked_ns)
+    }
+
     /// Whether it is the client that has to do something next: its time-outs are the connection's.
     fn waits_for_client(&self) -> bool {
         match &self.answer {

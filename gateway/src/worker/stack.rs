@@ -33,7 +33,6 @@ pub(in crate::worker) mod identify;
 mod limit;
 pub mod route;
 
-use identify::Caller;
 use route::Route;
 
 /// What one net thread owns apart from its connections.
@@ -162,35 +161,6 @@ impl Edge {
         let command = command::of(&route, caller.as_ref(), request)?;
         let shard = home_shard(&command, self.port.shards());
         breaker::admit(self, &command, shard)?;
-        self.send(
-            origin,
-            request,
-            &route,
-            caller.as_ref(),
-            id,
-            ShardRequest {
-                ticket: 0,
-                at_ns: request.whole_at.0,
-                shard,
-                command,
-            },
-            now_ns,
-        )
-    }
-
-    fn send(
-        &mut self,
-        origin: Origin,
-        request: &Request<'_>,
-        route: &Route,
-        caller: Option<&Caller>,
-        request_id: RequestId,
-        mut command: ShardRequest,
-        now_ns: u64,
-    ) -> Result<Step, Refusal> {
-        if self.draining && matches!(command.command, Command::Place(_)) {
-            return Err(Refusal::new(Code::ShuttingDown, "this gateway takes no new orders").retry_after(1));
-        }
         let waiting = Waiting {
             slot: origin.slot,
             slot_generation: origin.generation,
@@ -199,9 +169,24 @@ impl Edge {
             first_byte_ns: request.first_byte_at.0,
             whole_ns: request.whole_at.0,
             deadline_ns: now_ns + self.answer_ns,
-            request_id,
-            read: self.read_again(route, caller),
+            request_id: id,
+            read: self.read_again(&route, caller.as_ref()),
         };
+        self.send(
+            waiting,
+            ShardRequest {
+                ticket: 0,
+                at_ns: request.whole_at.0,
+                shard,
+                command,
+            },
+        )
+    }
+
+    fn send(&mut self, waiting: Waiting, mut command: ShardRequest) -> Result<Step, Refusal> {
+        if self.draining && matches!(command.command, Command::Place(_)) {
+            return Err(Refusal::new(Code::ShuttingDown, "this gateway takes no new orders").retry_after(1));
+        }
         let Some(ticket) = self.inflight.begin(waiting) else {
             return Err(self.overloaded());
         };

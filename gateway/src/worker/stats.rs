@@ -7,7 +7,8 @@ use crate::worker::stack::route::ROUTE_NAMES;
 
 /// Statuses we answer with; the last row stands for any other.
 pub const STATUSES: [u16; 22] = [
-    200, 201, 202, 204, 302, 303, 304, 400, 401, 403, 404, 405, 409, 413, 415, 421, 422, 429, 500, 503, 504, 0,
+    200, 201, 202, 204, 302, 303, 304, 400, 401, 403, 404, 405, 409, 413, 415, 421, 422, 429, 500, 503, 504,
+    0,
 ];
 
 /// Counters and histograms of a net thread. Durations are nanoseconds.

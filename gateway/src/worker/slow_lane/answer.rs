@@ -6,7 +6,7 @@ use tidegate_lane::AnswerHead;
 
 /// Headers of a backoffice that are passed on. The request's id and the date are the edge's, as on every answer, and so
 /// is all that frames the body.
-const PASSED: [HeaderName; 15] = [
+static PASSED: [HeaderName; 15] = [
     header::CONTENT_TYPE,
     header::LOCATION,
     header::RETRY_AFTER,

@@ -9,16 +9,16 @@ use tidegate_shard_core::OrderId;
 use super::{Exchange, SlowLane};
 use crate::breaker::Force;
 use crate::codes::Code;
-use crate::worker::refusal::Refusal;
-use crate::worker::request_id::RequestId;
 use crate::worker::Worker;
 use crate::worker::inflight::Waiting;
+use crate::worker::refusal::Refusal;
+use crate::worker::request_id::RequestId;
 use crate::worker::stack::identify::Caller;
 use crate::worker::stack::route::{Route, Slow};
 use crate::worker::stack::{Edge, Origin, Step};
 
 /// Headers of a request that the backoffice sees. The token is not among them: the caller is verified here.
-const PASSED: [HeaderName; 8] = [
+static PASSED: [HeaderName; 8] = [
     header::ACCEPT,
     header::ACCEPT_LANGUAGE,
     header::CONTENT_TYPE,
@@ -84,7 +84,9 @@ fn head_of(head: &Head<'_>, caller: Option<&Caller>, id: &RequestId) -> Result<l
     let method = Method::from_bytes(head.method.as_bytes()).map_err(|_| bad_target())?;
     let mut headers = HeaderMap::new();
     for (name, value) in head.fields() {
-        let passed = PASSED.iter().find(|known| name.eq_ignore_ascii_case(known.as_str()));
+        let passed = PASSED
+            .iter()
+            .find(|known| name.eq_ignore_ascii_case(known.as_str()));
         if let (Some(name), Ok(value)) = (passed, HeaderValue::from_bytes(value)) {
             headers.append(name, value);
         }
@@ -172,7 +174,9 @@ impl Edge {
 
     fn ask(&mut self, asked: Asked, now_ns: u64) -> Result<Key, Refusal> {
         let Some(lane) = &mut self.lane else {
-            return Err(self.unavailable("this gateway runs without a backoffice (backoffice.mode = \"none\")"));
+            return Err(
+                self.unavailable("this gateway runs without a backoffice (backoffice.mode = \"none\")")
+            );
         };
         let Some(place) = lane.port.reserve() else {
             return Err(self.busy());

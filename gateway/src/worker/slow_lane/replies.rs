@@ -7,8 +7,8 @@ use tidegate_lane::{AnswerHead, Event, Key};
 use super::{Streamed, answer};
 use crate::codes::Code;
 use crate::limits::LANE_EVENTS_PER_TURN;
-use crate::worker::{Worker, respond};
 use crate::worker::refusal::Refusal;
+use crate::worker::{Worker, respond};
 
 impl Worker {
     /// Takes what the backoffice has said, a part of it a turn: orders come first.
@@ -36,52 +36,62 @@ impl Worker {
         if !answer::is_final(head) {
             return self.lane_broke(key, now_ns);
         }
-        let Some(lane) = &mut self.edge.lane else { return };
-        let Some(mut exchange) = lane.exchanges[key.index()].take() else {
-            return;
+        let whole = ends || answer::is_bodiless(head);
+        let Some(slot) = self.lane_begin(key, head, whole.then_some(&data), now_ns) else {
+            return self.lane_over(key);
         };
-        lane.report(&mut exchange, now_ns, head.status.is_server_error());
-        let edge = &mut self.edge;
-        edge.stats.backoffice.record(now_ns.saturating_sub(exchange.asked_ns));
-        edge.stats.answered(
-            usize::from(exchange.route),
-            head.status.as_u16(),
-            now_ns.saturating_sub(exchange.first_byte_ns),
-        );
-        let date = edge.date.at(edge.wall_ms);
-        let headers = answer::headers(head, exchange.request_id.as_bytes(), date);
-        let (status, bodiless) = (head.status.as_u16(), answer::is_bodiless(head));
-        let Some(entry) = self.slots[exchange.slot as usize].as_mut() else {
-            return;
-        };
-        let whole = ends || bodiless;
-        let accepted = if whole {
-            let answer = Answer {
-                status,
-                headers: &headers,
-                body: if bodiless { &[] } else { &data },
-            };
-            entry.conn.respond(Nanos(now_ns), exchange.exchange, &answer)
-        } else {
-            let head = ConnHead {
-                status,
-                headers: &headers,
-                length: head.length,
-            };
-            entry.conn.respond_head(Nanos(now_ns), exchange.exchange, &head)
-        };
-        let slot = exchange.slot;
-        exchange.moved_ns = now_ns;
-        exchange.answer = Some(Streamed::default());
-        if let Some(lane) = &mut self.edge.lane {
-            lane.exchanges[key.index()] = Some(exchange);
-        }
-        if whole || !accepted {
-            self.lane_over(key, now_ns);
+        if whole {
+            self.lane_over(key);
         } else {
             self.lane_chunk(key, data, false, now_ns);
         }
         self.lane_moved(slot);
+    }
+
+    /// Gives a connection the head of its answer, or all of it (`whole`). Returns the slot, if the answer is still wanted.
+    fn lane_begin(&mut self, key: Key, head: &AnswerHead, whole: Option<&Bytes>, now_ns: u64) -> Option<u32> {
+        let edge = &mut self.edge;
+        let lane = edge.lane.as_mut()?;
+        let exchange = lane.exchanges.get_mut(key.index())?.as_mut()?;
+        let took_ns = exchange.took_ns(now_ns);
+        if let Some(admission) = exchange.admission.take() {
+            let failed = head.status.is_server_error() || took_ns > lane.slow_ns;
+            lane.breaker.report(now_ns, admission, failed);
+        }
+        exchange.moved_ns = now_ns;
+        exchange.answer = Some(Streamed::default());
+        let status = head.status.as_u16();
+        let whole_ns = now_ns.saturating_sub(exchange.first_byte_ns);
+        edge.stats.backoffice.record(took_ns);
+        edge.stats.answered(usize::from(exchange.route), status, whole_ns);
+        let date = edge.date.at(edge.wall_ms);
+        let headers = &answer::headers(head, exchange.request_id.as_bytes(), date);
+        let entry = self.slots[exchange.slot as usize].as_mut()?;
+        let (now, id) = (Nanos(now_ns), exchange.exchange);
+        let accepted = match whole {
+            Some(data) => {
+                let body: &[u8] = if answer::is_bodiless(head) { &[] } else { data };
+                entry.conn.respond(
+                    now,
+                    id,
+                    &Answer {
+                        status,
+                        headers,
+                        body,
+                    },
+                )
+            }
+            None => {
+                let length = head.length;
+                let head = ConnHead {
+                    status,
+                    headers,
+                    length,
+                };
+                entry.conn.respond_head(now, id, &head)
+            }
+        };
+        accepted.then_some(exchange.slot)
     }
 
     fn lane_chunk(&mut self, key: Key, data: Bytes, ends: bool, now_ns: u64) {
@@ -125,7 +135,9 @@ impl Worker {
     /// has begun a broken stream, which is the only thing left to say.
     pub(super) fn lane_fail(&mut self, key: Key, code: Code, detail: &'static str, now_ns: u64) {
         let Some(lane) = &mut self.edge.lane else { return };
-        let Some(mut exchange) = lane.close(key) else { return };
+        let Some(mut exchange) = lane.close(key) else {
+            return;
+        };
         lane.report(&mut exchange, now_ns, true);
         let edge = &mut self.edge;
         let Some(entry) = self.slots[exchange.slot as usize].as_mut() else {
@@ -160,17 +172,13 @@ impl Worker {
         let Some(exchange) = lane.exchanges[key.index()].as_mut() else {
             return;
         };
-        let (Some(answer), Some(entry)) = (
-            &mut exchange.answer,
-            self.slots[exchange.slot as usize].as_mut(),
-        ) else {
+        let (Some(answer), Some(entry)) = (&mut exchange.answer, self.slots[exchange.slot as usize].as_mut())
+        else {
             return;
         };
         let mut taken = 0;
         while let Some(piece) = answer.pieces.front_mut() {
-            let count = entry
-                .conn
-                .respond_chunk(Nanos(now_ns), exchange.exchange, piece);
+            let count = entry.conn.respond_chunk(Nanos(now_ns), exchange.exchange, piece);
             taken += count;
             piece.advance(count);
             if !piece.is_empty() {
@@ -184,13 +192,17 @@ impl Worker {
         }
         if answer.ends && answer.pieces.is_empty() {
             entry.conn.respond_end(Nanos(now_ns), exchange.exchange);
-            self.lane_over(key, now_ns);
+            self.lane_over(key);
         }
     }
 
     /// Room in a connection's output may be room for its answers.
     pub(in crate::worker) fn lane_room(&mut self, slot: u32, now_ns: u64) {
-        let keys = |worker: &Worker| worker.slots[slot as usize].as_ref().map_or(0, |entry| entry.slow.len());
+        let keys = |worker: &Worker| {
+            worker.slots[slot as usize]
+                .as_ref()
+                .map_or(0, |entry| entry.slow.len())
+        };
         // From the back: one that is over leaves the list.
         for index in (0..keys(self)).rev() {
             if let Some(entry) = &self.slots[slot as usize] {
@@ -201,7 +213,7 @@ impl Worker {
     }
 
     /// An exchange has been answered.
-    fn lane_over(&mut self, key: Key, now_ns: u64) {
+    fn lane_over(&mut self, key: Key) {
         let Some(lane) = &mut self.edge.lane else { return };
         let Some(exchange) = lane.close(key) else { return };
         if let Some(entry) = self.slots[exchange.slot as usize].as_mut() {
