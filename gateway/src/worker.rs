@@ -228,6 +228,7 @@ impl Worker {
             slot,
             generation: self.generations[slot as usize],
             peer: entry.peer,
+            streamed: false,
         };
         loop {
             if self.edge.auth.verifications() >= self.spent_at {

@@ -39,6 +39,8 @@ fn routes() -> Router {
         .route("/v1/orders/{id}/pay", post(pay))
         .route("/v1/skus", get(async || StatusCode::INTERNAL_SERVER_ERROR))
         .route("/v1/catalogue/export", get(never))
+        .route("/v1/catalogue/import/{id}", get(torn_or_not))
+        .route("/v1/catalogue/import", post(async |body: String| body))
         .route("/pay/simulated/{charge}", get(async || "a page"))
 }
 
@@ -79,6 +81,22 @@ async fn pay(Segment(id): Segment<u64>, body: String) -> Response {
         return never().await;
     }
     (StatusCode::CREATED, [("location", "/pay/simulated/ch_1")], body).into_response()
+}
+
+/// A body of a few pieces with a pause between them; the one of `torn` breaks.
+async fn torn_or_not(Segment(id): Segment<String>) -> Response {
+    let pieces = futures_util::stream::unfold(0, move |n| {
+        let torn = id == "torn" && n == 2;
+        async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            match n {
+                _ if torn => Some((Err("planted"), 9)),
+                0..3 => Some((Ok(format!("line {n}\n")), n + 1)),
+                _ => None,
+            }
+        }
+    });
+    Body::from_stream(pieces).into_response()
 }
 
 async fn never() -> Response {
@@ -200,6 +218,23 @@ fn a_backoffice_that_breaks_is_503_for_what_changes_nothing_and_504_for_the_rest
         200,
         "it goes on"
     );
+}
+
+#[test]
+fn a_short_answer_in_pieces_has_a_length_and_one_that_breaks_is_an_error_and_not_a_shorter_answer() {
+    let data = tempfile::tempdir().unwrap();
+    let gateway = gateway(data.path());
+    let mut client = gateway.connect();
+    let operator = gateway.token("op", Some("operator"));
+    let whole = client.request("GET", "/v1/catalogue/import/whole", &operator, &[], "");
+    assert_eq!(whole.body, "line 0\nline 1\nline 2\n");
+    let torn = client.request("GET", "/v1/catalogue/import/torn", &operator, &[], "");
+    assert_eq!(
+        (torn.status, torn.member("code").as_str()),
+        (503, "backoffice_unavailable")
+    );
+    let import = client.request("POST", "/v1/catalogue/import", &operator, &[], "sku,name\n");
+    assert_eq!((import.status, import.body.as_str()), (200, "sku,name\n"));
 }
 
 #[test]

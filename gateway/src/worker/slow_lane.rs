@@ -1,9 +1,7 @@
 //! The way of one net thread to the backoffice: requests that are not for the hot path, as exchanges of the slow lane.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tidegate_conn::ExchangeId;
 use tidegate_lane::{Key, LanePort};
 
@@ -16,8 +14,10 @@ mod answer;
 mod ask;
 mod deadline;
 mod replies;
+mod streamed;
 
 pub use ask::OrderRead;
+use streamed::Streamed;
 
 /// The slow lane's end and what is under way on it.
 pub struct SlowLane {
@@ -51,17 +51,8 @@ struct Exchange {
     /// Of the request's body: more of it is to come, and how much of it the backoffice has not read.
     body_open: bool,
     unread: usize,
-    /// The answer, once it has begun.
+    /// The answer, once its head is there.
     answer: Option<Streamed>,
-}
-
-/// An answer that is given as it comes.
-#[derive(Default)]
-struct Streamed {
-    /// What the client has not taken yet: at most a window.
-    pieces: VecDeque<Bytes>,
-    /// Nothing comes after them.
-    ends: bool,
 }
 
 impl SlowLane {
@@ -145,10 +136,15 @@ impl Exchange {
         now_ns.saturating_sub(self.asked_ns)
     }
 
+    /// Whether the client has been told of an answer: there is no taking it back.
+    fn has_begun(&self) -> bool {
+        self.answer.as_ref().is_some_and(Streamed::has_begun)
+    }
+
     /// Whether it is the client that has to do something next: its time-outs are the connection's.
     fn waits_for_client(&self) -> bool {
         match &self.answer {
-            Some(answer) => !answer.pieces.is_empty(),
+            Some(answer) => answer.has_begun() && !answer.pieces.is_empty(),
             None => self.body_open && self.unread == 0,
         }
     }

@@ -14,7 +14,7 @@ use crate::worker::inflight::Waiting;
 use crate::worker::refusal::Refusal;
 use crate::worker::request_id::RequestId;
 use crate::worker::stack::identify::Caller;
-use crate::worker::stack::route::{Route, Slow};
+use crate::worker::stack::route::Route;
 use crate::worker::stack::{Edge, Origin, Step};
 
 /// Headers of a request that the backoffice sees. The token is not among them: the caller is verified here.
@@ -137,9 +137,10 @@ impl Edge {
             head: head_of(&request.head, caller, &request_id)?,
             request_id,
             first_byte_ns: request.first_byte_at.0,
-            body: match route {
-                Route::Slow(Slow::Import) => RequestBody::Parts(request.head.picked.content_length),
-                _ => RequestBody::Whole(Bytes::copy_from_slice(request.body)),
+            body: if origin.streamed {
+                RequestBody::Parts(request.head.picked.content_length)
+            } else {
+                RequestBody::Whole(Bytes::copy_from_slice(request.body))
             },
         };
         self.ask(asked, now_ns).map(Step::Asked)
@@ -153,6 +154,10 @@ impl Edge {
             body: &[],
             first_byte_at: head.first_byte_at,
             whole_at: Nanos(now_ns),
+        };
+        let origin = Origin {
+            streamed: true,
+            ..origin
         };
         let step = self.handle(origin, &request, now_ns);
         if let (Step::Asked(key), true, Some(lane)) = (&step, head.ends, &mut self.lane) {

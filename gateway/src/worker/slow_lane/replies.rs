@@ -4,7 +4,8 @@ use bytes::{Buf as _, Bytes};
 use tidegate_conn::{Answer, AnswerHead as ConnHead, Nanos};
 use tidegate_lane::{AnswerHead, Event, Key};
 
-use super::{Streamed, answer};
+use super::answer;
+use super::streamed::{Begin, Streamed};
 use crate::codes::Code;
 use crate::limits::LANE_EVENTS_PER_TURN;
 use crate::worker::refusal::Refusal;
@@ -23,7 +24,7 @@ impl Worker {
                     head,
                     data,
                     ends,
-                } => self.lane_answer(key, &head, data, ends, now_ns),
+                } => self.lane_answer(key, head, data, ends, now_ns),
                 Event::Chunk { key, data, ends } => self.lane_chunk(key, data, ends, now_ns),
                 Event::Taken { key, bytes } => self.lane_taken(key, bytes, now_ns),
                 Event::Broke { key } => self.lane_broke(key, now_ns),
@@ -31,67 +32,25 @@ impl Worker {
         }
     }
 
-    /// An answer that is whole is given whole; of any other, what the client has room for.
-    fn lane_answer(&mut self, key: Key, head: &AnswerHead, data: Bytes, ends: bool, now_ns: u64) {
-        if !answer::is_final(head) {
+    /// The backoffice answers: that is what the breaker waits for.
+    fn lane_answer(&mut self, key: Key, head: Box<AnswerHead>, data: Bytes, ends: bool, now_ns: u64) {
+        if !answer::is_final(&head) {
             return self.lane_broke(key, now_ns);
         }
-        let whole = ends || answer::is_bodiless(head);
-        let Some(slot) = self.lane_begin(key, head, whole.then_some(&data), now_ns) else {
-            return self.lane_over(key);
-        };
-        if whole {
-            self.lane_over(key);
-        } else {
-            self.lane_chunk(key, data, false, now_ns);
-        }
-        self.lane_moved(slot);
-    }
-
-    /// Gives a connection the head of its answer, or all of it (`whole`). Returns the slot, if the answer is still wanted.
-    fn lane_begin(&mut self, key: Key, head: &AnswerHead, whole: Option<&Bytes>, now_ns: u64) -> Option<u32> {
         let edge = &mut self.edge;
-        let lane = edge.lane.as_mut()?;
-        let exchange = lane.exchanges.get_mut(key.index())?.as_mut()?;
+        let Some(lane) = &mut edge.lane else { return };
+        let Some(exchange) = lane.exchanges.get_mut(key.index()).and_then(Option::as_mut) else {
+            return;
+        };
         let took_ns = exchange.took_ns(now_ns);
+        edge.stats.backoffice.record(took_ns);
         if let Some(admission) = exchange.admission.take() {
             let failed = head.status.is_server_error() || took_ns > lane.slow_ns;
             lane.breaker.report(now_ns, admission, failed);
         }
-        exchange.moved_ns = now_ns;
-        exchange.answer = Some(Streamed::default());
-        let status = head.status.as_u16();
-        let whole_ns = now_ns.saturating_sub(exchange.first_byte_ns);
-        edge.stats.backoffice.record(took_ns);
-        edge.stats.answered(usize::from(exchange.route), status, whole_ns);
-        let date = edge.date.at(edge.wall_ms);
-        let headers = &answer::headers(head, exchange.request_id.as_bytes(), date);
-        let entry = self.slots[exchange.slot as usize].as_mut()?;
-        let (now, id) = (Nanos(now_ns), exchange.exchange);
-        let accepted = match whole {
-            Some(data) => {
-                let body: &[u8] = if answer::is_bodiless(head) { &[] } else { data };
-                entry.conn.respond(
-                    now,
-                    id,
-                    &Answer {
-                        status,
-                        headers,
-                        body,
-                    },
-                )
-            }
-            None => {
-                let length = head.length;
-                let head = ConnHead {
-                    status,
-                    headers,
-                    length,
-                };
-                entry.conn.respond_head(now, id, &head)
-            }
-        };
-        accepted.then_some(exchange.slot)
+        let ends = ends || answer::is_bodiless(&head);
+        exchange.answer = Some(Streamed::new(head));
+        self.lane_chunk(key, data, ends, now_ns);
     }
 
     fn lane_chunk(&mut self, key: Key, data: Bytes, ends: bool, now_ns: u64) {
@@ -101,13 +60,61 @@ impl Worker {
         let (slot, Some(answer)) = (exchange.slot, &mut exchange.answer) else {
             return;
         };
-        if !data.is_empty() {
-            answer.pieces.push_back(data);
-        }
-        answer.ends |= ends;
+        answer.push(data, ends);
         exchange.moved_ns = now_ns;
-        self.lane_flow(key, now_ns);
+        match answer.begin() {
+            Some(Begin::Whole(head, body)) => {
+                self.lane_give(key, &head, Some(&body), now_ns);
+                self.lane_over(key);
+            }
+            Some(Begin::Head(head)) => {
+                if self.lane_give(key, &head, None, now_ns) {
+                    self.lane_flow(key, now_ns);
+                } else {
+                    self.lane_over(key);
+                }
+            }
+            None => self.lane_flow(key, now_ns),
+        }
         self.lane_moved(slot);
+    }
+
+    /// Gives a connection an answer (`whole`), or the head of one. False: nobody waits for it any more.
+    fn lane_give(&mut self, key: Key, head: &AnswerHead, whole: Option<&Bytes>, now_ns: u64) -> bool {
+        let edge = &mut self.edge;
+        let exchange = edge
+            .lane
+            .as_ref()
+            .and_then(|lane| lane.exchanges[key.index()].as_ref());
+        let Some(exchange) = exchange else { return false };
+        let Some(entry) = self.slots[exchange.slot as usize].as_mut() else {
+            return false;
+        };
+        let status = head.status.as_u16();
+        let (now, id) = (Nanos(now_ns), exchange.exchange);
+        let whole_ns = now_ns.saturating_sub(exchange.first_byte_ns);
+        edge.stats.answered(usize::from(exchange.route), status, whole_ns);
+        let date = edge.date.at(edge.wall_ms);
+        let headers = &answer::headers(head, exchange.request_id.as_bytes(), date);
+        let Some(body) = whole else {
+            let length = head.length;
+            let head = ConnHead {
+                status,
+                headers,
+                length,
+            };
+            return entry.conn.respond_head(now, id, &head);
+        };
+        let body: &[u8] = if answer::is_bodiless(head) { &[] } else { body };
+        entry.conn.respond(
+            now,
+            id,
+            &Answer {
+                status,
+                headers,
+                body,
+            },
+        )
     }
 
     /// The client may send as much more of its body as the backoffice has read.
@@ -144,7 +151,7 @@ impl Worker {
             return;
         };
         entry.slow.retain(|other| *other != key);
-        if exchange.answer.is_some() {
+        if exchange.has_begun() {
             entry.conn.abort(Nanos(now_ns), exchange.exchange);
             return self.lane_moved(exchange.slot);
         }
@@ -176,6 +183,9 @@ impl Worker {
         else {
             return;
         };
+        if !answer.has_begun() {
+            return;
+        }
         let mut taken = 0;
         while let Some(piece) = answer.pieces.front_mut() {
             let count = entry.conn.respond_chunk(Nanos(now_ns), exchange.exchange, piece);
