@@ -22,6 +22,9 @@ use tidegate_lane::{Caller, LaneServer, RequestId};
 /// Names the data directory of the gateway that [`the_gateway_before_a_backoffice`] is to be.
 const DATA: &str = "SLOW_LANE_DATA";
 
+/// Names further settings of it, with spaces between them.
+const MORE: &str = "SLOW_LANE_SETTINGS";
+
 /// Few places and short waits, so that a test meets the bounds in a moment.
 const SETTINGS: [&str; 6] = [
     "limits.user.rate=off",
@@ -119,11 +122,16 @@ fn the_gateway_before_a_backoffice() {
     let Some(data) = std::env::var_os(DATA).and_then(|data| data.into_string().ok()) else {
         return;
     };
+    let more = std::env::var(MORE).unwrap_or_default();
     let args = RunArgs {
         data: Some(data),
         listen: Some("127.0.0.1:0".to_owned()),
         admin: Some("127.0.0.1:0".to_owned()),
-        set: SETTINGS.map(str::to_owned).to_vec(),
+        set: SETTINGS
+            .into_iter()
+            .chain(more.split_whitespace())
+            .map(str::to_owned)
+            .collect(),
         ..RunArgs::default()
     };
     let sources = args.sources();
@@ -133,6 +141,10 @@ fn the_gateway_before_a_backoffice() {
 }
 
 fn gateway(data: &Path) -> Gateway {
+    gateway_with(data, "")
+}
+
+fn gateway_with(data: &Path, more: &str) -> Gateway {
     let mut command = Command::new(std::env::current_exe().expect("this binary"));
     command
         .args([
@@ -141,7 +153,8 @@ fn gateway(data: &Path) -> Gateway {
             "--ignored",
             "--nocapture",
         ])
-        .env(DATA, data);
+        .env(DATA, data)
+        .env(MORE, more);
     Gateway::launch(data, command)
 }
 
@@ -282,6 +295,22 @@ fn a_failing_backoffice_opens_its_breaker_which_operators_see_and_can_close() {
     let (_, row) = gateway.ask_admin("POST", "/breakers/backoffice?state=closed");
     assert!(row.contains("\"closed\""), "{row}");
     assert_eq!(client.request("GET", "/v1/skus", "", &[], "").status, 500);
+}
+
+#[test]
+fn the_portable_shell_is_woken_by_the_backoffice_as_well() {
+    let data = tempfile::tempdir().unwrap();
+    let gateway = gateway_with(data.path(), "server.io=epoll server.threads=2");
+    let alice = gateway.token("alice", None);
+    let mut clients: Vec<_> = (0..4).map(|_| gateway.connect()).collect();
+    let began = Instant::now();
+    for _ in 0..10 {
+        for client in &mut clients {
+            assert_eq!(client.request("GET", "/v1/orders", &alice, &[], "").status, 200);
+        }
+    }
+    // A thread that only looks at its ticks would take 100 ms for each.
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 #[test]

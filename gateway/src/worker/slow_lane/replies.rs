@@ -8,8 +8,9 @@ use super::answer;
 use super::streamed::{Begin, Streamed};
 use crate::codes::Code;
 use crate::limits::LANE_EVENTS_PER_TURN;
+use crate::worker::Worker;
 use crate::worker::refusal::Refusal;
-use crate::worker::{Worker, respond};
+use crate::worker::replies::respond;
 
 impl Worker {
     /// Takes what the backoffice has said, a part of it a turn: orders come first.
