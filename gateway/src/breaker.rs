@@ -1,12 +1,14 @@
-//! Circuit breakers. Pure: time is an argument, state is owned by one thread, nothing is shared.
+//! Circuit breakers. Time is an argument.
 //!
 //! [`Progress`] watches a shard thread through its counters: its log either moves or it does not.
 //! [`Breaker`] watches calls to any other dependency through their results.
-//! [`board::Board`] is where operators see the shard threads' breakers and set them by hand.
+//! [`shared::Shared`] is one of those for all net threads.
+//! [`board::Board`] is where operators see the breakers and set them by hand.
 
 use std::collections::VecDeque;
 
 pub mod board;
+pub mod shared;
 
 #[cfg(test)]
 mod tests;

@@ -87,7 +87,10 @@ codes! {
     AtBound "at_bound" 503 No "A bound of the shard is reached" "after Retry-After";
     TryAgain "try_again" 503 No "The attempt could not gather its stock in time" "after Retry-After";
     ShuttingDown "shutting_down" 503 No "This gateway is draining" "on another connection";
+    BackofficeBusy "backoffice_busy" 503 No "The backoffice has as much to do as it may" "after Retry-After";
+    BackofficeUnavailable "backoffice_unavailable" 503 No "There is no backoffice to ask now" "after Retry-After";
     OutcomeUnknown "outcome_unknown" 504 Unknown "Decided, but not known durable in time" "retry with the same key";
+    BackofficeNoAnswer "backoffice_no_answer" 504 Unknown "The backoffice was asked and gave no answer" "ask again, with the same key if there was one";
 }
 
 #[cfg(test)]

@@ -10,11 +10,12 @@ use std::thread::JoinHandle;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use tidegate_conn::{ConnConfig, Deadlines, Limits as ConnLimits, Nanos};
 use tidegate_host::NetPort;
+use tidegate_lane::LanePort;
 
 use crate::auth::Authenticator;
 use crate::auth::keys::SharedKeys;
-use crate::breaker::Progress;
 use crate::breaker::board::Board;
+use crate::breaker::{self, Progress};
 use crate::certs::Certificates;
 use crate::config::Config;
 use crate::config::checked::{Io, Limits};
@@ -27,7 +28,8 @@ use crate::worker::inflight::Inflight;
 use crate::worker::jitter::Jitter;
 use crate::worker::request_id::RequestIds;
 use crate::worker::seat::Seat;
-use crate::worker::stack::{Edge, verify_within_ns};
+use crate::worker::slow_lane::SlowLane;
+use crate::worker::stack::{Edge, route, verify_within_ns};
 use crate::worker::stats::NetStats;
 use crate::worker::stock_view::StockView;
 use crate::worker::{Shared, Worker, WorkerParts, clock, tasks, uring};
@@ -44,8 +46,10 @@ pub struct Net {
     pub shared: Arc<Shared>,
     /// Token buckets.
     pub buckets: Buckets,
-    /// Breakers of the shard threads.
+    /// Breakers of the shard threads and of the backoffice.
     pub board: Arc<Board>,
+    /// The breaker of the backoffice.
+    pub backoffice: Arc<breaker::shared::Shared>,
 }
 
 /// The buckets of all net threads, one table a limit.
@@ -71,12 +75,13 @@ impl Buckets {
 }
 
 impl Net {
-    /// The shared parts of a configuration.
+    /// The shared parts of a configuration, with a `backoffice` or without.
     pub fn new(
         live: Arc<Live>,
         keys: Arc<SharedKeys>,
         certificates: Arc<Certificates>,
         layout: &Layout,
+        backoffice: bool,
     ) -> Net {
         let shared = Arc::new(Shared {
             drain: AtomicBool::new(false),
@@ -84,7 +89,8 @@ impl Net {
         });
         Net {
             buckets: Buckets::new(&live.current().limits, clock::now_ns()),
-            board: Arc::new(Board::new(layout.nets, layout.shards)),
+            board: Arc::new(Board::new(layout.nets, layout.shards, backoffice)),
+            backoffice: Arc::new(breaker::shared::Shared::new(breaker::Settings::default())),
             live,
             keys,
             certificates,
@@ -100,7 +106,7 @@ impl Net {
         &self,
         index: usize,
         core: Option<usize>,
-        (port, seat): (NetPort, Seat),
+        (port, lane, seat): (NetPort, Option<LanePort>, Seat),
         listener: OwnedFd,
         stats: Arc<NetStats>,
         shell: Shell,
@@ -118,7 +124,7 @@ impl Net {
                 }
                 let config = live.current();
                 // Made here: a worker is of one thread.
-                let edge = edge_parts.edge(&config, port, stats);
+                let edge = edge_parts.edge(&config, port, lane, stats);
                 let parts = WorkerParts {
                     edge,
                     live,
@@ -141,6 +147,7 @@ impl Net {
             keys: Arc::clone(&self.keys),
             buckets: self.buckets.clone(),
             board: Arc::clone(&self.board),
+            backoffice: Arc::clone(&self.backoffice),
             net,
         }
     }
@@ -151,14 +158,16 @@ struct EdgeParts {
     keys: Arc<SharedKeys>,
     buckets: Buckets,
     board: Arc<Board>,
+    backoffice: Arc<breaker::shared::Shared>,
     net: usize,
 }
 
 impl EdgeParts {
-    fn edge(self, config: &Config, port: NetPort, stats: Arc<NetStats>) -> Edge {
+    fn edge(self, config: &Config, port: NetPort, lane: Option<LanePort>, stats: Arc<NetStats>) -> Edge {
         let stall_ns = config.overload.stall.as_nanos() as u64;
         let breakers = port.stats().iter().map(|_| Progress::new(stall_ns)).collect();
         Edge {
+            lane: lane.map(|lane| SlowLane::new(lane, self.backoffice, config)),
             breakers,
             board: self.board,
             net: self.net,
@@ -225,6 +234,7 @@ fn conn_config(config: &Config, certificates: &Arc<Certificates>) -> ConnConfig 
         conn.admits_again = Some(Box::new(move |chain| admitting.admits_again(chain)));
     }
     conn.covers = Some(Box::new(move |sni, host| covering.covers(sni, host)));
+    conn.streams = route::is_streamed;
     conn.deadlines = Deadlines {
         handshake: ns(timeouts.handshake),
         head: ns(timeouts.head),

@@ -57,7 +57,7 @@ pub struct Observer {
     pub certificates: Arc<Certificates>,
     /// Reloads of the configuration are shown.
     pub reloader: Arc<Reloader>,
-    /// Breakers of the shard threads.
+    /// Breakers of the shard threads and of the backoffice.
     pub board: Arc<Board>,
 }
 
@@ -73,6 +73,7 @@ impl MetricsSource for Observer {
                 accepted: net.accepted.get(),
                 handed_over: net.handed_over.get(),
                 inflight: net.inflight.get(),
+                exchanges: net.exchanges.get(),
                 busy_ns: net.cpu_ns.get(),
                 cq_overflows: net.cq_overflows.get(),
             });
@@ -88,6 +89,7 @@ impl MetricsSource for Observer {
             ("decide", merged(|net| &net.decide, &DURATION_BOUNDS_NS)),
             ("commit", merged(|net| &net.commit, &DURATION_BOUNDS_NS)),
             ("reply", merged(|net| &net.reply, &DURATION_BOUNDS_NS)),
+            ("backoffice", merged(|net| &net.backoffice, &DURATION_BOUNDS_NS)),
         ];
         snapshot.refusals = self.refusals();
         let sum = |pick: fn(&NetStats) -> u64| self.nets.iter().map(|net| pick(net)).sum();

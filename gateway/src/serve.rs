@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use tidegate_host::{Host, NetPort, Progress};
+use tidegate_lane::{LanePort, LaneServer};
 
 use crate::admin::{self, Admin};
 use crate::auth::jwks::{self, FetchStats};
@@ -34,6 +35,9 @@ use crate::{catalogue, first_start};
 /// How long a start waits for the first answer of `auth.jwks_url`.
 const FIRST_FETCH: Duration = Duration::from_secs(2);
 
+/// Starts what stands behind the edge: it runs the half of the slow lane that it is given, on a runtime of its own.
+pub type StartBackoffice = Box<dyn FnOnce(LaneServer) -> Result<(), String>>;
+
 /// Serves until a signal ends it. Returns the process's exit status: 0 after an orderly drain.
 ///
 /// # Errors
@@ -41,6 +45,19 @@ const FIRST_FETCH: Duration = Duration::from_secs(2);
 ///
 /// `sources` is where `config` came from, for a reload; `filter` is what changes the log's filter then.
 pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i32, String> {
+    run_before(None, config, sources, filter)
+}
+
+/// As [`run`], before a backoffice.
+///
+/// # Errors
+/// As [`run`], or what the backoffice could not start.
+pub fn run_before(
+    backoffice: Option<StartBackoffice>,
+    config: Config,
+    sources: Sources,
+    filter: Option<Filter>,
+) -> Result<i32, String> {
     let config = Arc::new(config);
     let signals = Signals::new()?;
     let live = Arc::new(Live::new(Arc::clone(&config)));
@@ -73,6 +90,7 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
         Arc::clone(&keys),
         Arc::clone(&certificates),
         &layout,
+        backoffice.is_some(),
     );
     let net_stats: Vec<Arc<NetStats>> = listeners.iter().map(|_| Arc::default()).collect();
     let serving = Arc::new(AtomicBool::new(false));
@@ -117,7 +135,12 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
         )
     })?;
     await_keys(&keys, &first_fetch);
-    let threads = spawn_nets(&net, &layout, ports, listeners, net_stats, shell)?;
+    let lanes = match backoffice {
+        Some(start) => slow_lane(&config, &ports, start)?,
+        None => ports.iter().map(|_| None).collect(),
+    };
+    let ends = ports.into_iter().zip(lanes).collect();
+    let threads = spawn_nets(&net, &layout, ends, listeners, net_stats, shell)?;
     serving.store(true, Ordering::Release);
     let banner = first_start::banner(&Banner {
         listen: address,
@@ -185,20 +208,36 @@ fn start_host(config: &Config, layout: &Layout) -> Result<(Host, Vec<NetPort>), 
     result.map_err(|error| error.to_string())
 }
 
+/// A port of the slow lane for each net thread; the backoffice has the other half.
+fn slow_lane(
+    config: &Config,
+    ports: &[NetPort],
+    start: StartBackoffice,
+) -> Result<Vec<Option<LanePort>>, String> {
+    let limits = tidegate_lane::Limits {
+        exchanges: config.slow_lane.exchanges,
+        running: config.slow_lane.running,
+    };
+    let bells = ports.iter().map(NetPort::bell).collect();
+    let (lanes, server) = tidegate_lane::lane(ports.len(), bells, limits);
+    start(server)?;
+    Ok(lanes.into_iter().map(Some).collect())
+}
+
 fn spawn_nets(
     net: &Net,
     layout: &Layout,
-    ports: Vec<NetPort>,
+    ends: Vec<(NetPort, Option<LanePort>)>,
     listeners: Vec<OwnedFd>,
     stats: Vec<Arc<NetStats>>,
     shell: Shell,
 ) -> Result<Vec<JoinHandle<io::Result<()>>>, String> {
-    let bells = ports.iter().map(NetPort::bell).collect();
+    let bells = ends.iter().map(|(port, _)| port.bell()).collect();
     let seats = seat::seats(bells, net.live.current().server.hand_over);
-    let each = ports.into_iter().zip(seats).zip(listeners).zip(stats).enumerate();
-    each.map(|(index, ((end, listener), stats))| {
+    let each = ends.into_iter().zip(seats).zip(listeners).zip(stats).enumerate();
+    each.map(|(index, ((((port, lane), seat), listener), stats))| {
         let core = layout.net_cores.get(index).copied();
-        net.spawn(index, core, end, listener, stats, shell)
+        net.spawn(index, core, (port, lane, seat), listener, stats, shell)
             .map_err(|e| format!("net thread {index}: {e}"))
     })
     .collect()

@@ -10,10 +10,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use tidegate_conn::{Answer, Conn, ConnConfig, ConnState, Event, Nanos, ProxyReader};
-use tidegate_host::{Answer as ShardAnswer, Event as ShardEvent, StageTimes};
+use tidegate_conn::{Conn, ConnConfig, ConnState, Event, Nanos, ProxyReader};
+use tidegate_lane::Key;
 
-use crate::codes::Code;
 use crate::config::Config;
 use crate::gcra;
 use crate::live::Live;
@@ -27,8 +26,10 @@ pub mod inflight;
 pub mod jitter;
 pub mod outcome;
 pub mod refusal;
+mod replies;
 pub mod request_id;
 pub mod seat;
+pub mod slow_lane;
 pub mod stack;
 pub mod stats;
 pub mod stock_view;
@@ -36,10 +37,10 @@ pub mod tasks;
 mod turn;
 pub mod uring;
 
-use inflight::Waiting;
+use replies::respond;
 use seat::Seat;
+use slow_lane::SlowLane;
 use stack::{Edge, Origin, Step};
-use stock_view::StockLine;
 
 /// Told to every net thread at once.
 pub struct Shared {
@@ -61,6 +62,8 @@ struct Slot {
     dirty: bool,
     /// Answers arrived since the last pump: input that waited may go on.
     answered: bool,
+    /// Its requests at the backoffice.
+    slow: Vec<Key>,
     /// It is among those whose requests wait for the next turn.
     postponed: bool,
     /// The socket broke, or the drain is overdue: nothing more is said on it.
@@ -220,6 +223,7 @@ impl Worker {
             slot,
             generation: self.generations[slot as usize],
             peer: entry.peer,
+            streamed: false,
         };
         loop {
             if self.edge.auth.verifications() >= self.spent_at {
@@ -230,98 +234,23 @@ impl Worker {
             let Some(event) = entry.conn.next_event() else {
                 return;
             };
-            let Event::Request(request) = event else { continue };
-            let exchange = request.exchange;
-            if self.edge.handle(origin, &request, now_ns) == Step::Answered {
-                let draft = &self.edge.draft;
-                let answer = Answer {
-                    status: draft.status(),
-                    headers: &draft.headers(),
-                    body: &draft.body,
-                };
-                entry.conn.respond(Nanos(now_ns), exchange, &answer);
-            }
-        }
-    }
-
-    /// Takes what the shards have answered.
-    pub fn replies(&mut self, now_ns: u64) {
-        while let Some(event) = self.edge.port.try_recv() {
-            match event {
-                ShardEvent::Reply {
-                    ticket,
-                    answer,
-                    times,
-                } => self.reply(ticket, &answer, times, now_ns),
-                ShardEvent::Stock(row) => {
-                    self.edge.stock.update(row.sku, StockLine::from(&row));
+            let (exchange, step) = match event {
+                Event::Request(request) => (request.exchange, self.edge.handle(origin, &request, now_ns)),
+                Event::Head(head) => (head.exchange, self.edge.handle_head(origin, &head, now_ns)),
+                Event::Chunk { exchange, data, ends } => {
+                    self.edge.lane_chunk(&entry.slow, exchange, data, ends, now_ns);
+                    continue;
                 }
+                Event::Cancelled(exchange) => {
+                    self.edge.lane_cancelled(&mut entry.slow, exchange, now_ns);
+                    continue;
+                }
+            };
+            match step {
+                Step::Answered => respond(&mut entry.conn, &self.edge.draft, exchange, now_ns),
+                Step::Waiting => {}
+                Step::Asked(key) => entry.slow.push(key),
             }
-        }
-    }
-
-    fn reply(&mut self, ticket: u64, answer: &ShardAnswer, times: StageTimes, now_ns: u64) {
-        let Some(waiting) = self.edge.inflight.finish(ticket) else {
-            self.edge.stats.late_replies.add(1);
-            return;
-        };
-        let edge = &mut self.edge;
-        let refused = match answer {
-            ShardAnswer::Decided(outcome) => {
-                let context = outcome::Context {
-                    route: usize::from(waiting.route),
-                    wall_ms: edge.wall_ms,
-                    jitter: &mut edge.jitter,
-                };
-                outcome::write(&mut edge.draft, outcome, context)
-            }
-            ShardAnswer::Unavailable(why) => {
-                let refusal = outcome::unavailable(*why, &mut edge.jitter);
-                refusal.write(&mut edge.draft);
-                Some(refusal.code())
-            }
-            ShardAnswer::Shed => {
-                edge.overloaded().write(&mut edge.draft);
-                Some(Code::Overloaded)
-            }
-        };
-        if let Some(code) = refused {
-            edge.stats.refused(code);
-        }
-        let stages = [times.queued_ns, times.decided_ns, times.committed_ns].map(u64::from);
-        edge.stats.ring_wait.record(stages[0]);
-        edge.stats.decide.record(stages[1]);
-        edge.stats.commit.record(stages[2]);
-        let whole = now_ns.saturating_sub(waiting.whole_ns);
-        edge.stats.reply.record(whole.saturating_sub(stages.iter().sum()));
-        self.answer(waiting, now_ns);
-    }
-
-    /// Gives the draft to the connection that waits for it, if it is still there.
-    fn answer(&mut self, waiting: Waiting, now_ns: u64) {
-        let edge = &mut self.edge;
-        edge.finish(
-            usize::from(waiting.route),
-            waiting.request_id,
-            waiting.first_byte_ns,
-            now_ns,
-        );
-        if self.generations[waiting.slot as usize] != waiting.slot_generation {
-            return;
-        }
-        let Some(entry) = self.slots[waiting.slot as usize].as_mut() else {
-            return;
-        };
-        let draft = &edge.draft;
-        let answer = Answer {
-            status: draft.status(),
-            headers: &draft.headers(),
-            body: &draft.body,
-        };
-        entry.conn.respond(Nanos(now_ns), waiting.exchange, &answer);
-        entry.answered = true;
-        if !std::mem::replace(&mut entry.dirty, true) {
-            self.dirty.push_back(waiting.slot);
         }
     }
 
@@ -330,8 +259,12 @@ impl Worker {
         let slot = self.dirty.pop_front()?;
         if let Some(entry) = self.slots[slot as usize].as_mut() {
             entry.dirty = false;
-            if entry.answered {
+            let (answered, asks) = (entry.answered, !entry.slow.is_empty());
+            if answered {
                 self.pump(slot, now_ns);
+            }
+            if asks {
+                self.lane_room(slot, now_ns);
             }
         }
         Some(slot)
@@ -389,7 +322,11 @@ impl Worker {
 
     /// The socket is closed; the slot is free.
     pub fn close(&mut self, slot: u32) {
-        if self.slots[slot as usize].take().is_some() {
+        if let Some(entry) = self.slots[slot as usize].take() {
+            entry
+                .slow
+                .into_iter()
+                .for_each(|key| self.edge.cancel(key, clock::now_ns()));
             self.generations[slot as usize] = self.generations[slot as usize].wrapping_add(1);
             self.free.push(slot);
             self.open -= 1;
@@ -409,8 +346,8 @@ impl Worker {
         if has_work || !self.edge.port.prepare_sleep() {
             return false;
         }
-        // The flag of the bell is up: whoever gives this thread a socket after this look rings it.
-        let arrived = self.seat.has_arrivals();
+        // The flag of the bell is up: whoever gives this thread a socket or an answer after this look rings it.
+        let arrived = self.seat.has_arrivals() || self.edge.lane.as_mut().is_some_and(SlowLane::has_events);
         if arrived {
             self.edge.port.woke();
         }

@@ -1,6 +1,7 @@
 //! TLS, then a protocol, then exchanges.
 
 mod deadlines;
+mod exchanges;
 mod receive;
 
 use crate::context::Context;
@@ -9,7 +10,7 @@ use crate::h2::H2;
 use crate::limits::LINGER_BYTES;
 use crate::output::Output;
 use crate::tls::Tls;
-use crate::{Answer, ConnConfig, Event, ExchangeId, Nanos};
+use crate::{ConnConfig, Event, Nanos};
 use crate::{h1, h2};
 use std::rc::Rc;
 
@@ -158,23 +159,6 @@ impl Conn {
             (Spoken::H2(h2), Some(Found::H2(found))) => h2.event(found),
             _ => None,
         }
-    }
-
-    /// Answers an exchange, in any order. Returns false (and does nothing) when the exchange is unknown, was
-    /// answered or was cancelled.
-    pub fn respond(&mut self, now: Nanos, exchange: ExchangeId, answer: &Answer<'_>) -> bool {
-        self.now = now;
-        if self.life != Life::Open {
-            return false;
-        }
-        let context = context(&self.config, self.tls.as_ref(), now, self.id);
-        let accepted = match &mut self.spoken {
-            Spoken::Unknown { .. } => false,
-            Spoken::H1(h1) => h1.respond(&context, exchange, answer),
-            Spoken::H2(h2) => h2.respond(&context, exchange, answer),
-        };
-        self.settle();
-        accepted
     }
 
     /// Appends to `out` what is to be written to the socket, until `out` holds `cap` bytes. Returns whether anything

@@ -38,11 +38,11 @@ mod refusal;
 mod time;
 mod tls;
 
-pub use answer::Answer;
+pub use answer::{Answer, AnswerHead};
 pub use config::{AdmitsAgain, ConnConfig, Covers, Deadlines, MakesTls};
 pub use conn::{Conn, ConnState, Protocol};
 pub use counters::Counters;
-pub use event::{Event, Request};
+pub use event::{Event, Request, RequestHead};
 pub use exchange::ExchangeId;
 pub use head::{Fields, Head, Picked};
 pub use limits::Limits;

@@ -30,7 +30,7 @@ pub struct Snapshot {
     /// Time of a request in the gateway, first byte of the head to last byte of the answer handed over, by route.
     pub request: Vec<(&'static str, HistogramSnapshot)>,
     /// Time of a command in a stage: `ring_wait` (first byte to its turn at the shard), `decide`, `commit` (decided to durable: the window and
-    /// the disk), `reply`.
+    /// the disk), `reply`. Of a request to the backoffice: `backoffice`, from its last byte to the answer's first.
     pub stages: Vec<(&'static str, HistogramSnapshot)>,
     /// Refusals by reason: limits, authentication, framing, overload, breakers.
     pub refusals: Vec<(&'static str, u64)>,
@@ -40,7 +40,7 @@ pub struct Snapshot {
     pub nets: Vec<NetThread>,
     /// Per shard thread.
     pub shards: Vec<ShardThread>,
-    /// Breakers of the shard threads.
+    /// Breakers of the shard threads and of the backoffice.
     pub breakers: Vec<Row>,
     /// Bytes of closed segments read again.
     pub scrub_bytes: u64,
@@ -84,6 +84,8 @@ pub struct NetThread {
     pub handed_over: u64,
     /// Requests waiting for a shard now.
     pub inflight: u64,
+    /// Requests at the backoffice now.
+    pub exchanges: u64,
     /// Nanoseconds it was not asleep.
     pub busy_ns: u64,
     /// Times its completion queue overflowed.

@@ -33,7 +33,7 @@ impl MetricsSource for Fake {
             jwks_fetches: vec![("failed", 2)],
             jwks_forced: 1,
             config_reloads: vec![("applied", 3)],
-            breakers: Board::new(1, 1).rows(),
+            breakers: Board::new(1, 1, false).rows(),
             nets: vec![NetThread {
                 connections: 4,
                 busy_ns: 2_500_000_000,
@@ -69,7 +69,7 @@ fn running() -> Running {
             crate::config::Sources::default().load().unwrap(),
         ))),
         reloader: None,
-        board: Arc::new(Board::new(1, 2)),
+        board: Arc::new(Board::new(1, 2, false)),
         certificates: None,
         keys: None,
         reload: Duration::from_secs(1),

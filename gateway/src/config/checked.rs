@@ -31,6 +31,8 @@ pub struct Config {
     pub http: Http,
     /// `[overload]`
     pub overload: Overload,
+    /// `[slow_lane]`
+    pub slow_lane: SlowLane,
     /// `[logging]`
     pub logging: Logging,
     /// What `/config` shows: every key with the value in force, secrets replaced.
@@ -228,6 +230,19 @@ pub struct Overload {
     pub inflight_per_thread: usize,
     /// TLS handshakes one net thread finishes a turn.
     pub handshakes_per_turn: usize,
+}
+
+/// What is asked of the backoffice.
+#[derive(Debug, Clone, Copy)]
+pub struct SlowLane {
+    /// Requests under way over all net threads.
+    pub exchanges: usize,
+    /// Those of them that the backoffice works on at the same time.
+    pub running: usize,
+    /// How long the backoffice may be silent.
+    pub answer: Duration,
+    /// An answer that took longer counts as failed for the breaker.
+    pub slow: Duration,
 }
 
 /// What is logged, and how.

@@ -34,6 +34,7 @@ section! {
         http: RawHttp = RawHttp::default(),
         overload: RawOverload = RawOverload::default(),
         backoffice: RawBackoffice = RawBackoffice::default(),
+        slow_lane: RawSlowLane = RawSlowLane::default(),
         logging: RawLogging = RawLogging::default(),
     }
 }
@@ -245,6 +246,16 @@ section! {
     /// `[backoffice]`
     RawBackoffice {
         mode: String = "none".into(),
+    }
+}
+
+section! {
+    /// `[slow_lane]`
+    RawSlowLane {
+        exchanges: usize = 256,
+        running: usize = 32,
+        answer_ms: u64 = 5_000,
+        slow_ms: u64 = 1_000,
     }
 }
 

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::auth::keys::KeySource;
 use crate::config::Config;
-use crate::config::checked::{Auth, Logging, Overload, Server, Shards, own_token_key};
+use crate::config::checked::{Auth, Logging, Overload, Server, Shards, SlowLane, own_token_key};
 
 /// Keys, or whole sections, that are taken while the process runs. All others are read once, at the start.
-const LIVE: [&str; 20] = [
+const LIVE: [&str; 22] = [
     "limits.",
     "timeouts.",
     "http.",
@@ -29,6 +29,8 @@ const LIVE: [&str; 20] = [
     "overload.shed_after_ms",
     "overload.stall_ms",
     "overload.handshakes_per_turn",
+    "slow_lane.answer_ms",
+    "slow_lane.slow_ms",
     "logging.filter",
 ];
 
@@ -155,6 +157,11 @@ pub fn in_force(now: &Config, read: Config, waits: &[String]) -> Config {
         overload: Overload {
             inflight_per_thread: now.overload.inflight_per_thread,
             ..read.overload
+        },
+        slow_lane: SlowLane {
+            exchanges: now.slow_lane.exchanges,
+            running: now.slow_lane.running,
+            ..read.slow_lane
         },
         logging: Logging {
             json: now.logging.json,

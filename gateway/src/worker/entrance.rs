@@ -63,6 +63,7 @@ impl Worker {
             header: (self.proxy_protocol && self.edge.proxies.trusts(peer)).then(ProxyReader::default),
             dirty: false,
             answered: false,
+            slow: Vec::new(),
             postponed: false,
             lost: false,
         });

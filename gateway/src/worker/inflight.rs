@@ -3,9 +3,9 @@
 use tidegate_conn::ExchangeId;
 
 use crate::worker::request_id::RequestId;
+use crate::worker::slow_lane::OrderRead;
 
 /// A request on its way. Its [`ticket`](Inflight::begin) travels with the command.
-#[derive(Clone, Copy)]
 pub struct Waiting {
     /// The connection's slot and the slot's generation.
     pub slot: u32,
@@ -23,6 +23,8 @@ pub struct Waiting {
     pub deadline_ns: u64,
     /// Echoed in the answer.
     pub request_id: RequestId,
+    /// The order that the backoffice is asked for when the shard does not know it.
+    pub read: Option<Box<OrderRead>>,
 }
 
 struct Entry {

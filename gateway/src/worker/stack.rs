@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidegate_conn::Request;
 use tidegate_host::{NetPort, Request as ShardRequest};
+use tidegate_lane::Key;
 use tidegate_shard_core::{Command, home_shard};
 
 use crate::address::TrustedProxies;
@@ -21,13 +22,14 @@ use crate::worker::jitter::Jitter;
 use crate::worker::outcome;
 use crate::worker::refusal::Refusal;
 use crate::worker::request_id::{RequestId, RequestIds};
+use crate::worker::slow_lane::SlowLane;
 use crate::worker::stats::NetStats;
 use crate::worker::stock_view::StockView;
 
 pub mod breaker;
 mod command;
 pub mod decode;
-mod identify;
+pub(in crate::worker) mod identify;
 mod limit;
 pub mod route;
 
@@ -53,6 +55,8 @@ pub struct Edge {
     pub draft: Draft,
     /// Figures of this thread.
     pub stats: Arc<NetStats>,
+    /// The way to the backoffice, if there is one.
+    pub lane: Option<SlowLane>,
     /// One breaker a shard thread.
     pub breakers: Vec<Progress>,
     /// Where operators see and set them.
@@ -84,6 +88,8 @@ pub struct Origin {
     pub generation: u32,
     /// The socket's peer.
     pub peer: IpAddr,
+    /// Its body is handed on as it comes, and is not in the request.
+    pub streamed: bool,
 }
 
 /// What became of a request.
@@ -93,6 +99,8 @@ pub enum Step {
     Answered,
     /// A shard has it; the answer comes later.
     Waiting,
+    /// The backoffice has it; the answer comes later.
+    Asked(Key),
 }
 
 impl Edge {
@@ -105,6 +113,9 @@ impl Edge {
         for breaker in &mut self.breakers {
             breaker.set_stall_ns(stall_ns);
         }
+        if let Some(lane) = &mut self.lane {
+            lane.adopt(config);
+        }
     }
 
     /// Takes one request in.
@@ -115,8 +126,8 @@ impl Edge {
         let index = route.as_ref().map_or(route::NO_ROUTE, Route::index);
         let step = route.and_then(|route| self.layers(origin, request, route, id, now_ns));
         match step {
-            Ok(Step::Waiting) => return Step::Waiting,
             Ok(Step::Answered) => {}
+            Ok(later) => return later,
             Err(refusal) => {
                 self.stats.refused(refusal.code());
                 refusal.write(&mut self.draft);
@@ -146,36 +157,12 @@ impl Edge {
             outcome::stock(&mut self.draft, sku.as_str(), line);
             return Ok(Step::Answered);
         }
+        if matches!(route, Route::Slow(_)) {
+            return self.ask_for(origin, request, &route, caller.as_ref(), id, now_ns);
+        }
         let command = command::of(&route, caller.as_ref(), request)?;
         let shard = home_shard(&command, self.port.shards());
         breaker::admit(self, &command, shard)?;
-        self.send(
-            origin,
-            request,
-            &route,
-            id,
-            ShardRequest {
-                ticket: 0,
-                at_ns: request.whole_at.0,
-                shard,
-                command,
-            },
-            now_ns,
-        )
-    }
-
-    fn send(
-        &mut self,
-        origin: Origin,
-        request: &Request<'_>,
-        route: &Route,
-        request_id: RequestId,
-        mut command: ShardRequest,
-        now_ns: u64,
-    ) -> Result<Step, Refusal> {
-        if self.draining && matches!(command.command, Command::Place(_)) {
-            return Err(Refusal::new(Code::ShuttingDown, "this gateway takes no new orders").retry_after(1));
-        }
         let waiting = Waiting {
             slot: origin.slot,
             slot_generation: origin.generation,
@@ -184,8 +171,24 @@ impl Edge {
             first_byte_ns: request.first_byte_at.0,
             whole_ns: request.whole_at.0,
             deadline_ns: now_ns + self.answer_ns,
-            request_id,
+            request_id: id,
+            read: self.read_again(&route, caller.as_ref()),
         };
+        self.send(
+            waiting,
+            ShardRequest {
+                ticket: 0,
+                at_ns: request.whole_at.0,
+                shard,
+                command,
+            },
+        )
+    }
+
+    fn send(&mut self, waiting: Waiting, mut command: ShardRequest) -> Result<Step, Refusal> {
+        if self.draining && matches!(command.command, Command::Place(_)) {
+            return Err(Refusal::new(Code::ShuttingDown, "this gateway takes no new orders").retry_after(1));
+        }
         let Some(ticket) = self.inflight.begin(waiting) else {
             return Err(self.overloaded());
         };

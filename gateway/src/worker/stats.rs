@@ -6,8 +6,9 @@ use crate::codes::Code;
 use crate::worker::stack::route::ROUTE_NAMES;
 
 /// Statuses we answer with; the last row stands for any other.
-pub const STATUSES: [u16; 16] = [
-    200, 201, 400, 401, 403, 404, 405, 409, 415, 421, 422, 429, 500, 503, 504, 0,
+pub const STATUSES: [u16; 22] = [
+    200, 201, 202, 204, 302, 303, 304, 400, 401, 403, 404, 405, 409, 413, 415, 421, 422, 429, 500, 503, 504,
+    0,
 ];
 
 /// Counters and histograms of a net thread. Durations are nanoseconds.
@@ -29,6 +30,10 @@ pub struct NetStats {
     pub commit: Histogram,
     /// Durable to answer handed to the connection.
     pub reply: Histogram,
+    /// A request whole to the backoffice's answer.
+    pub backoffice: Histogram,
+    /// Requests at the backoffice now.
+    pub exchanges: Counter,
     /// Connections now.
     pub connections: Counter,
     /// Connections taken so far.

@@ -42,6 +42,7 @@ impl Worker {
     pub fn tick(&mut self, now_ns: u64) {
         self.follow_config();
         self.expire(now_ns);
+        self.lane_tick(now_ns);
         let draining = self.shared.drain.load(Ordering::Relaxed) || !self.edge.port.is_serving();
         if draining && self.drain_until_ns.is_none() {
             self.drain_until_ns = Some(now_ns + self.drain_ns);
@@ -77,7 +78,7 @@ impl Worker {
             let detail = "the order may exist: ask again with the same Idempotency-Key";
             Refusal::new(Code::OutcomeUnknown, detail).write(&mut self.edge.draft);
             self.edge.stats.refused(Code::OutcomeUnknown);
-            self.answer(waiting, now_ns);
+            self.answer(&waiting, now_ns);
         }
     }
 

@@ -55,7 +55,8 @@ impl Gateway {
         Gateway::launch(data, command)
     }
 
-    fn launch(data: &Path, mut command: Command) -> Gateway {
+    /// Starts a command that becomes a gateway, and waits for the banner.
+    pub fn launch(data: &Path, mut command: Command) -> Gateway {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

@@ -181,6 +181,12 @@ fn encode_nets(e: &mut DescriptorEncoder<'_>, nets: &[NetThread]) -> fmt::Result
         "Requests waiting for a shard",
         each(|net| net.inflight),
     )?;
+    gauges(
+        e,
+        "slow_lane_exchanges",
+        "Requests at the backoffice, those whose answer is being sent included",
+        each(|net| net.exchanges),
+    )?;
     seconds(
         e,
         "net_busy",

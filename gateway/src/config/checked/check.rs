@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::{
     CertificateFiles, ClientAuth, Config, Http, Io, Limits, Logging, Overload, Placement, Server, Shards,
-    Timeouts, Tls, Writer, own_certificate_files,
+    SlowLane, Timeouts, Tls, Writer, own_certificate_files,
 };
 use crate::address::TrustedProxies;
 use crate::config::ConfigError;
-use crate::config::raw::{Figure, RawConfig, RawLimit, RawLimits, RawServer, RawShards, RawTls};
+use crate::config::raw::{Figure, RawConfig, RawLimit, RawLimits, RawServer, RawShards, RawSlowLane, RawTls};
 use crate::gcra::Limit;
 use crate::logging;
 
@@ -42,6 +42,7 @@ impl Config {
             timeouts: check_timeouts(&raw)?,
             http: check_http(&raw)?,
             overload: check_overload(&raw)?,
+            slow_lane: check_slow_lane(&raw.slow_lane)?,
             logging: check_logging(&raw)?,
             effective: effective(&raw, &server, &tls),
             server,
@@ -297,6 +298,17 @@ fn check_overload(raw: &RawConfig) -> Checked<Overload> {
             1 << 16,
         )?,
         handshakes_per_turn: within("overload.handshakes_per_turn", raw.handshakes_per_turn, 1, 1_000)?,
+    })
+}
+
+fn check_slow_lane(raw: &RawSlowLane) -> Checked<SlowLane> {
+    let exchanges = within("slow_lane.exchanges", raw.exchanges, 1, 65_536)?;
+    let answer_ms = within("slow_lane.answer_ms", raw.answer_ms, 10, 600_000)?;
+    Ok(SlowLane {
+        exchanges,
+        running: within("slow_lane.running", raw.running, 1, exchanges)?,
+        answer: Duration::from_millis(answer_ms),
+        slow: Duration::from_millis(within("slow_lane.slow_ms", raw.slow_ms, 1, answer_ms)?),
     })
 }
 

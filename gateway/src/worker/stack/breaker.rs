@@ -19,7 +19,8 @@ pub fn observe(edge: &mut Edge, now_ns: u64) {
 /// Once a tick: shows the breakers as this thread sees them.
 pub fn publish(edge: &Edge) {
     for (thread, breaker) in edge.breakers.iter().enumerate() {
-        edge.board.publish(edge.net, thread, breaker);
+        edge.board
+            .publish(edge.net, thread, breaker.state(), breaker.transitions());
     }
 }
 

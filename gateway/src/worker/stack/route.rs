@@ -24,10 +24,33 @@ pub enum Route {
     PutSku(SkuName),
     /// `POST /v1/skus/{sku}/stock-changes`
     ChangeStock(SkuName),
+    /// What the backoffice answers.
+    Slow(Slow),
+}
+
+/// A route of the backoffice. It reads the path again: here it only has to be one that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slow {
+    /// `GET /v1/orders`
+    ListOrders,
+    /// `POST /v1/orders/{id}/pay`
+    Pay,
+    /// `GET /v1/orders/{id}/history`
+    History,
+    /// `GET /v1/skus`
+    ListSkus,
+    /// `POST /v1/catalogue/import`
+    Import,
+    /// `GET /v1/catalogue/import/{id}`
+    ReadImport,
+    /// `GET /v1/catalogue/export`
+    Export,
+    /// `GET`, `POST /pay/simulated/{charge}` and below
+    PayPage,
 }
 
 /// Route names as metric labels; the index is [`Route::index`], the last one stands for "no such route".
-pub const ROUTE_NAMES: [&str; 9] = [
+pub const ROUTE_NAMES: [&str; 17] = [
     "/v1/orders",
     "/v1/orders/{id}",
     "/v1/orders/{id}/cancel",
@@ -36,6 +59,14 @@ pub const ROUTE_NAMES: [&str; 9] = [
     "/v1/skus/{sku}",
     "PUT /v1/skus/{sku}",
     "/v1/skus/{sku}/stock-changes",
+    "GET /v1/orders",
+    "/v1/orders/{id}/pay",
+    "/v1/orders/{id}/history",
+    "/v1/skus",
+    "/v1/catalogue/import",
+    "/v1/catalogue/import/{id}",
+    "/v1/catalogue/export",
+    "/pay/simulated/{charge}",
     "other",
 ];
 
@@ -65,6 +96,7 @@ impl Route {
             Route::ReadSku(_) => 5,
             Route::PutSku(_) => 6,
             Route::ChangeStock(_) => 7,
+            Route::Slow(slow) => 8 + *slow as usize,
         }
     }
 
@@ -74,21 +106,45 @@ impl Route {
             Route::ReadStock(_) | Route::ReadSku(_) => Access::Public,
             Route::Place | Route::ReadOrder(_) | Route::Cancel(_) => Access::User,
             Route::Confirm(_) | Route::PutSku(_) | Route::ChangeStock(_) => Access::Operator,
+            Route::Slow(Slow::ListSkus | Slow::PayPage) => Access::Public,
+            Route::Slow(Slow::ListOrders | Slow::Pay | Slow::History) => Access::User,
+            Route::Slow(Slow::Import | Slow::ReadImport | Slow::Export) => Access::Operator,
         }
     }
 }
 
-/// Finds the route of a method and a request target. Query strings are accepted and ignored.
+/// Whether a request's body is handed on as it arrives instead of being collected.
+pub fn is_streamed(method: &str, target: &str) -> bool {
+    method == "POST" && path_of(target) == "/v1/catalogue/import"
+}
+
+fn path_of(target: &str) -> &str {
+    target.split(['?', '#']).next().unwrap_or(target)
+}
+
+/// Finds the route of a method and a request target. Query strings are accepted, and ignored by all but the backoffice.
 pub fn of(method: &str, target: &str) -> Result<Route, Refusal> {
-    let path = target.split(['?', '#']).next().unwrap_or(target);
-    let rest = path.strip_prefix("/v1/").ok_or_else(not_found)?;
+    let path = path_of(target);
+    let Some(rest) = path.strip_prefix("/v1/") else {
+        let charge = path.strip_prefix("/pay/simulated/").unwrap_or_default();
+        if charge.is_empty() {
+            return Err(not_found());
+        }
+        return allow(method, &["GET", "POST"], || Ok(Route::Slow(Slow::PayPage)));
+    };
     let mut parts = rest.split('/');
     let (collection, id, action, more) = (parts.next(), parts.next(), parts.next(), parts.next());
     if more.is_some() {
         return Err(not_found());
     }
     match (collection, id, action) {
-        (Some("orders"), None, None) => allow(method, &["POST"], || Ok(Route::Place)),
+        (Some("orders"), None, None) => allow(method, &["GET", "POST"], || {
+            Ok(if method == "POST" {
+                Route::Place
+            } else {
+                Route::Slow(Slow::ListOrders)
+            })
+        }),
         (Some("orders"), Some(id), None) => allow(method, &["GET"], || Ok(Route::ReadOrder(order_id(id)?))),
         (Some("orders"), Some(id), Some("cancel")) => {
             allow(method, &["POST"], || Ok(Route::Cancel(order_id(id)?)))
@@ -96,7 +152,12 @@ pub fn of(method: &str, target: &str) -> Result<Route, Refusal> {
         (Some("orders"), Some(id), Some("confirm")) => {
             allow(method, &["POST"], || Ok(Route::Confirm(order_id(id)?)))
         }
+        (Some("orders"), Some(id), Some("pay")) => allow(method, &["POST"], || slow_of_order(id, Slow::Pay)),
+        (Some("orders"), Some(id), Some("history")) => {
+            allow(method, &["GET"], || slow_of_order(id, Slow::History))
+        }
         (Some("stock"), Some(sku), None) => allow(method, &["GET"], || Ok(Route::ReadStock(sku_name(sku)?))),
+        (Some("skus"), None, None) => allow(method, &["GET"], || Ok(Route::Slow(Slow::ListSkus))),
         (Some("skus"), Some(sku), None) => allow(method, &["GET", "PUT"], || {
             let sku = sku_name(sku)?;
             Ok(if method == "PUT" {
@@ -108,8 +169,22 @@ pub fn of(method: &str, target: &str) -> Result<Route, Refusal> {
         (Some("skus"), Some(sku), Some("stock-changes")) => {
             allow(method, &["POST"], || Ok(Route::ChangeStock(sku_name(sku)?)))
         }
+        (Some("catalogue"), Some("import"), None) => {
+            allow(method, &["POST"], || Ok(Route::Slow(Slow::Import)))
+        }
+        (Some("catalogue"), Some("import"), Some(id)) if !id.is_empty() => {
+            allow(method, &["GET"], || Ok(Route::Slow(Slow::ReadImport)))
+        }
+        (Some("catalogue"), Some("export"), None) => {
+            allow(method, &["GET"], || Ok(Route::Slow(Slow::Export)))
+        }
         _ => Err(not_found()),
     }
+}
+
+/// An id that cannot be one is refused before anybody is asked.
+fn slow_of_order(id: &str, slow: Slow) -> Result<Route, Refusal> {
+    order_id(id).map(|_| Route::Slow(slow))
 }
 
 fn allow(
@@ -190,9 +265,37 @@ mod tests {
                 "/v1/skus/TOUR-7:VIP/stock-changes",
                 Route::ChangeStock(sku),
             ),
+            ("GET", "/v1/orders?limit=5&after=9", Route::Slow(Slow::ListOrders)),
+            ("POST", "/v1/orders/12345/pay", Route::Slow(Slow::Pay)),
+            ("GET", "/v1/orders/12345/history", Route::Slow(Slow::History)),
+            ("GET", "/v1/skus?q=TOUR", Route::Slow(Slow::ListSkus)),
+            ("POST", "/v1/catalogue/import", Route::Slow(Slow::Import)),
+            ("GET", "/v1/catalogue/import/imp_1", Route::Slow(Slow::ReadImport)),
+            ("GET", "/v1/catalogue/export", Route::Slow(Slow::Export)),
+            ("GET", "/pay/simulated/ch_1", Route::Slow(Slow::PayPage)),
+            ("POST", "/pay/simulated/ch_1/approve", Route::Slow(Slow::PayPage)),
         ] {
             assert_eq!(of(method, target).ok(), Some(route), "{method} {target}");
         }
+    }
+
+    #[test]
+    fn each_route_of_the_backoffice_has_a_name_of_its_own() {
+        let slow = [
+            Slow::ListOrders,
+            Slow::Pay,
+            Slow::History,
+            Slow::ListSkus,
+            Slow::Import,
+            Slow::ReadImport,
+            Slow::Export,
+            Slow::PayPage,
+        ];
+        let mut names: Vec<_> = slow.map(|slow| ROUTE_NAMES[Route::Slow(slow).index()]).into();
+        assert_eq!(names[0], "GET /v1/orders");
+        assert_eq!(names[7], "/pay/simulated/{charge}");
+        names.dedup();
+        assert_eq!(names.len(), slow.len());
     }
 
     #[test]
@@ -200,6 +303,9 @@ mod tests {
         let code = |method, target| of(method, target).map_err(|r| r.code()).unwrap_err();
         assert_eq!(code("GET", "/"), Code::NotFound);
         assert_eq!(code("GET", "/v1/orders/1/cancel/x"), Code::NotFound);
+        assert_eq!(code("GET", "/pay/simulated/"), Code::NotFound);
+        assert_eq!(code("GET", "/v1/catalogue/import/"), Code::NotFound);
+        assert_eq!(code("POST", "/v1/orders/abc/pay"), Code::UnknownOrder);
         assert_eq!(code("DELETE", "/v1/orders/1"), Code::MethodNotAllowed);
         assert_eq!(code("GET", "/v1/orders/abc"), Code::UnknownOrder);
         assert_eq!(code("GET", "/v1/skus/a%zz"), Code::InvalidPath);
