@@ -57,7 +57,7 @@ pub fn put(port: &mut NetPort, skus: &[SampleSku]) -> Result<(), String> {
             }
         }
         if Instant::now() > until {
-            return Err("the shards did not take the sample catalogue within 30 s".into());
+            return Err("the shards did not take the sample catalogue within 30 s; is the disk that slow? `tidegate doctor` times it. The next start goes on with it".into());
         }
         port.wait(Duration::from_millis(10));
     }

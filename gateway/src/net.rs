@@ -291,6 +291,11 @@ pub fn local_address(listener: &OwnedFd) -> io::Result<SocketAddr> {
 /// Descriptors beside connections: log segments, checkpoints, rings, the admin address.
 const DESCRIPTORS_RESERVED: u64 = 256;
 
+/// Descriptors of a process with so many connections.
+pub fn descriptors_needed(connections_max: usize) -> u64 {
+    connections_max as u64 + DESCRIPTORS_RESERVED
+}
+
 /// Raises the soft limit of open files to the hard one, and says so when that is too few for the connections allowed.
 pub fn raise_descriptor_limit(connections_max: usize) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -304,7 +309,7 @@ pub fn raise_descriptor_limit(connections_max: usize) {
     } else {
         limit.current
     };
-    let needed = connections_max as u64 + DESCRIPTORS_RESERVED;
+    let needed = descriptors_needed(connections_max);
     if let Some(current) = current.filter(|current| *current < needed) {
         tracing::warn!(
             open_files = current,

@@ -34,6 +34,9 @@ use crate::{catalogue, first_start};
 /// How long a start waits for the first answer of `auth.jwks_url`.
 const FIRST_FETCH: Duration = Duration::from_secs(2);
 
+/// What is wrong when the system gives no thread or descriptor.
+const MORE_THREADS: &str = "raise TasksMax and LimitNOFILE (systemd), or ulimit -u and -n";
+
 /// Serves until a signal ends it. Returns the process's exit status: 0 after an orderly drain.
 ///
 /// # Errors
@@ -51,11 +54,21 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
     if let Some(line) = fallback {
         tracing::warn!("{line}");
     }
-    let certificates = Arc::new(Certificates::load(&config.tls)?);
-    let keys = Arc::new(SharedKeys::load(keys::Sources::of(&config.auth))?);
+    let certificates = Arc::new(Certificates::load(&config.tls).map_err(|error| {
+        format!(
+            "{error}; put the right file there or name another in [tls] (`tidegate doctor` looks at each)"
+        )
+    })?);
+    let keys = Arc::new(
+        SharedKeys::load(keys::Sources::of(&config.auth)).map_err(|error| {
+            format!(
+                "{error}; put the right key there or name another in [auth] (`tidegate doctor` looks at each)"
+            )
+        })?,
+    );
     let fetches = Arc::new(FetchStats::default());
     let first_fetch = jwks::start(Arc::clone(&keys), Arc::clone(&fetches), jwks::FETCH_TIMEOUT)
-        .map_err(|e| format!("the thread that fetches token keys: {e}"))?;
+        .map_err(|e| format!("the thread that fetches token keys: {e}; {MORE_THREADS}"))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let layout = Layout::of(&config, cores);
     let listeners = bind_all(config.server.listen, layout.nets)?;
@@ -112,7 +125,7 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
     )
     .map_err(|e| {
         format!(
-            "the admin address {}: {e}; choose another with --admin",
+            "the admin address {}: {e}; choose another with --admin (`tidegate doctor` says who has it)",
             config.server.admin
         )
     })?;
@@ -152,8 +165,11 @@ fn await_keys(keys: &SharedKeys, first_fetch: &Receiver<()>) {
 
 /// One socket a net thread. The first finds the port, if 0 was asked for.
 fn bind_all(address: SocketAddr, nets: usize) -> Result<Vec<OwnedFd>, String> {
-    let bind =
-        |address| net::listen(address).map_err(|e| format!("{address}: {e}; choose another with --listen"));
+    let bind = |address| {
+        net::listen(address).map_err(|e| {
+            format!("{address}: {e}; choose another with --listen (`tidegate doctor` says who has it)")
+        })
+    };
     let first = bind(address)?;
     let address = net::local_address(&first).map_err(|e| e.to_string())?;
     let mut listeners = vec![first];
@@ -199,7 +215,7 @@ fn spawn_nets(
     each.map(|(index, ((end, listener), stats))| {
         let core = layout.net_cores.get(index).copied();
         net.spawn(index, core, end, listener, stats, shell)
-            .map_err(|e| format!("net thread {index}: {e}"))
+            .map_err(|e| format!("net thread {index}: {e}; {MORE_THREADS}"))
     })
     .collect()
 }
@@ -213,7 +229,7 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Signals, String> {
-        let failed = |error: io::Error| format!("signals: {error}");
+        let failed = |error: io::Error| format!("signals: {error}; {MORE_THREADS}");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -274,7 +290,7 @@ fn end(threads: Vec<JoinHandle<io::Result<()>>>, host: Host, net: &Net) -> Resul
                 status = 1;
             }
             Err(_) => {
-                return Err("a net thread panicked; the log holds every order that was answered".into());
+                return Err("a net thread panicked; the log holds every order that was answered: start it again, and report what is above".into());
             }
         }
     }

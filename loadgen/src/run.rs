@@ -80,7 +80,8 @@ fn verified(
         return Err(stats
             .gave_up
             .or(stats.last_error)
-            .unwrap_or_else(|| "no answers".into()));
+            .unwrap_or_else(|| "no answers".into())
+            + "; does the gateway run, and is --target its address?");
     }
     if !args.quiet {
         eprintln!("verifying {} requests", load.ledger.records.len());
