@@ -93,10 +93,10 @@ fn files(paths: &[&str]) -> Result<String, String> {
     let mut text = String::new();
     let mut problem = String::new();
     for path in paths {
-        match fs::read_to_string(path) {
+        match fs::read(path) {
             Ok(content) => {
-                let end = content.floor_char_boundary(FILE_BYTES_MAX.min(content.len()));
-                text += &format!("# {path}\n{}\n", content[..end].trim_end());
+                let content = String::from_utf8_lossy(&content[..FILE_BYTES_MAX.min(content.len())]);
+                text += &format!("# {path}\n{}\n", content.trim_end());
             }
             Err(error) => problem = format!("{path}: {error}"),
         }
