@@ -27,6 +27,7 @@ use crate::net::{self, Net, Shell};
 use crate::observe::Observer;
 use crate::reload::{self, Reloader};
 use crate::shards::{self, Layout};
+use crate::supervisor::Supervisor;
 use crate::worker::seat;
 use crate::worker::stats::NetStats;
 use crate::{catalogue, first_start};
@@ -132,6 +133,8 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
     await_keys(&keys, &first_fetch);
     let threads = spawn_nets(&net, &layout, ports, listeners, net_stats, shell)?;
     serving.store(true, Ordering::Release);
+    let supervisor = Supervisor::from_environment(Instant::now());
+    supervisor.ready();
     let banner = first_start::banner(&Banner {
         listen: address,
         admin: admin.address,
@@ -147,7 +150,7 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
     print!("{banner}");
     let _ = io::stdout().flush();
     tracing::info!(%address, nets = layout.nets, shards = layout.shards, shell = ?shell, "serving");
-    wait(signals, &net, &host, &failed, &threads, &reloader);
+    wait(signals, supervisor, &net, &host, &failed, &threads, &reloader);
     end(threads, host, &net)
 }
 
@@ -189,6 +192,7 @@ fn start_host(config: &Config, layout: &Layout) -> Result<(Host, Vec<NetPort>), 
         &mut |progress| match progress {
             Progress::Line(line) => tracing::info!("{line}"),
             Progress::Recovered { records, bytes } => {
+                Supervisor::recovering(records);
                 tracing::info!(
                     records,
                     bytes,
@@ -244,6 +248,7 @@ impl Signals {
 /// Until SIGTERM, SIGINT, a drain by the admin address, a failed log, or a net thread that ended.
 fn wait(
     signals: Signals,
+    mut supervisor: Supervisor,
     net: &Net,
     host: &Host,
     failed: &AtomicBool,
@@ -274,9 +279,11 @@ fn wait(
             if net.shared.drain.load(Ordering::Relaxed) {
                 break;
             }
+            supervisor.alive(Instant::now());
         }
     });
     tracing::info!("draining");
+    supervisor.stopping();
     net.shared.drain.store(true, Ordering::Relaxed);
 }
 

@@ -55,6 +55,13 @@ impl Gateway {
         Gateway::launch(data, command)
     }
 
+    /// Starts with more environment.
+    pub fn start_in(data: &Path, environment: &[(&str, &str)]) -> Gateway {
+        let mut command = run(data);
+        command.envs(environment.iter().copied());
+        Gateway::launch(data, command)
+    }
+
     fn launch(data: &Path, mut command: Command) -> Gateway {
         let mut child = command
             .stdout(Stdio::piped())
