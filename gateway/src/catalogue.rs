@@ -52,7 +52,11 @@ pub fn put(port: &mut NetPort, skus: &[SampleSku]) -> Result<(), String> {
                     Answer::Decided(Outcome::Sku(_)) => {}
                     // A busy machine: it waited too long, or the shard was not ready. Nothing was done, so once more.
                     Answer::Shed | Answer::Unavailable(_) => rest.push(ticket as usize),
-                    other => return Err(format!("a shard did not take the sample catalogue: {other:?}")),
+                    other => {
+                        return Err(format!(
+                            "a shard did not take the sample catalogue: {other:?}; the next start tries again"
+                        ));
+                    }
                 }
             }
         }

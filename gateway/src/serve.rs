@@ -184,6 +184,7 @@ fn bind_all(address: SocketAddr, nets: usize) -> Result<Vec<OwnedFd>, String> {
 
 fn start_host(config: &Config, layout: &Layout) -> Result<(Host, Vec<NetPort>), String> {
     let began = Instant::now();
+    Supervisor::recovering(0);
     let result = shards::start(
         config,
         layout.shards,

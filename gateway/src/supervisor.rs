@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-/// A recovery that says nothing for this long has stopped: no single step between two reports reads more than a few megabytes.
-const STEP_MAX: Duration = Duration::from_secs(60);
+/// A recovery that says nothing for this long has stopped. The longest step without a report is reading the checkpoints: a quarter of a
+/// gigabyte a million open orders, which a slow disk gives in seconds.
+const STEP_MAX: Duration = Duration::from_secs(120);
 
 /// The connection to the service manager, held by the thread that waits for the end.
 #[derive(Debug)]

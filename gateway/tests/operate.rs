@@ -322,7 +322,7 @@ fn a_service_manager_hears_of_start_life_and_end() {
     let mut gateway = Gateway::start_in(&folder.path().join("data"), &environment);
     let before_ready = heard("READY=1");
     assert!(
-        before_ready[0].contains("EXTEND_TIMEOUT_USEC=60000000"),
+        before_ready[0].contains("EXTEND_TIMEOUT_USEC=120000000"),
         "{before_ready:?}"
     );
     let began = std::time::Instant::now();

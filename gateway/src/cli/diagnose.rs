@@ -72,6 +72,8 @@ pub(super) fn run(args: &DiagnoseArgs) -> Result<(), String> {
     let summary = summary::text(&parts.bundle, &findings, now_s);
     parts.bundle.put_first("SUMMARY.md", summary);
     parts.bundle.write(file, now_s).map_err(|error| {
+        // Half an archive helps nobody, and would be in the way of the next one.
+        _ = std::fs::remove_file(&out);
         format!(
             "{}: {error}; free some space, or name another place with --out",
             out.display()

@@ -108,3 +108,72 @@ impl std::error::Error for StartError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_log::{Fault, LogId, Position, SegmentNumber, ShardMark};
+
+    #[test]
+    fn whatever_is_wrong_with_a_data_directory_ends_in_what_to_do() {
+        let mark = ShardMark {
+            shard: 1,
+            op: 2,
+            chain: 3,
+        };
+        let lost = Fault::EndsAtCheckpoint {
+            log: LogId(1),
+            at: Position::new(SegmentNumber(1), 4096),
+        };
+        for (error, remedy) in [
+            (
+                OpenError::Io(std::io::Error::from_raw_os_error(libc::ENOSPC)),
+                "(`tidegate doctor`)",
+            ),
+            (OpenError::Log(lost), "send what `tidegate diagnose` writes"),
+            (
+                OpenError::Manifest(ManifestError::OtherVersion(1)),
+                "use the version of tidegate that made it, or a new directory",
+            ),
+            (
+                OpenError::Manifest(ManifestError::Damaged),
+                "restore it from a copy of the directory",
+            ),
+            (OpenError::NoManifest, "choose a new one with --data"),
+            (
+                OpenError::Entry { place: "a".into() },
+                "start the version of tidegate that wrote it",
+            ),
+            (
+                OpenError::OtherHistory { mark, chain: 4 },
+                "start with the directory that feeds this store, or with a store of its own",
+            ),
+            (
+                OpenError::OtherStore {
+                    found: "a".into(),
+                    wanted: "b".into(),
+                },
+                "name that store, or choose another directory with --data",
+            ),
+            (
+                OpenError::TooManyLayouts { threads: 3 },
+                "start with 3 threads, as the last time",
+            ),
+            (
+                OpenError::Threads {
+                    threads: 9,
+                    shards: 4,
+                },
+                "set shards.threads",
+            ),
+        ] {
+            let text = StartError::Open {
+                data_dir: "/d".into(),
+                error,
+            }
+            .to_string();
+            assert!(text.starts_with("data directory /d: "), "{text}");
+            assert!(text.ends_with(remedy), "{text}");
+        }
+    }
+}
