@@ -90,6 +90,7 @@ fn a_first_start_is_looked_at_without_beginning_it() {
         "secret files",
         "port",
         "admin port",
+        "admin reach",
     ] {
         let check = checks.get(name).unwrap_or_else(|| panic!("{name} is missing"));
         let is_ok = check["verdict"] == "ok";

@@ -119,5 +119,6 @@ fn of_start(config: &Config) -> Vec<Check> {
     checks.extend(keys::keys(config));
     checks.push(port::port("port", "--listen", config.server.listen, holder));
     checks.push(port::port("admin port", "--admin", config.server.admin, holder));
+    checks.push(port::admin_reach(config.server.admin));
     checks
 }

@@ -177,20 +177,45 @@ pub(super) fn measure(directory: &Path, writes: usize) -> io::Result<Measured> {
 }
 
 fn nameless(directory: &Path) -> io::Result<(File, bool)> {
-    let open = |flags: OFlags| {
-        let flags = (OFlags::TMPFILE | flags).bits() as i32;
-        File::options()
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(flags)
-            .open(directory)
-    };
-    match open(OFlags::DIRECT) {
+    match open(directory, OFlags::DIRECT) {
         Ok(file) => Ok((file, true)),
         // The file system has no O_DIRECT.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok((open(OFlags::empty())?, false)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            Ok((open(directory, OFlags::empty())?, false))
+        }
         Err(error) => Err(error),
+    }
+}
+
+fn open(directory: &Path, flags: OFlags) -> io::Result<File> {
+    let nameless = (OFlags::TMPFILE | flags).bits() as i32;
+    let opened = File::options()
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(nameless)
+        .open(directory);
+    match opened.as_ref().map_err(|error| error.raw_os_error()) {
+        // NFS and others have no files without a name.
+        Err(Some(libc::EOPNOTSUPP | libc::EISDIR)) => unlinked(directory, flags),
+        _ => opened,
+    }
+}
+
+/// A file whose name is gone before anything is written to it.
+pub(super) fn unlinked(directory: &Path, flags: OFlags) -> io::Result<File> {
+    let path = directory.join(format!(".tidegate-doctor-{}", std::process::id()));
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(flags.bits() as i32)
+        .open(&path);
+    // Also when the flags were refused: some file systems make the file all the same.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => file,
     }
 }
 

@@ -42,6 +42,20 @@ pub(super) fn port(name: &'static str, flag: &str, address: SocketAddr, holder: 
     }
 }
 
+/// The admin address has no TLS and no password.
+pub(super) fn admin_reach(address: SocketAddr) -> Check {
+    let name = "admin reach";
+    match address.ip().to_canonical().is_loopback() {
+        true => Check::ok(name, "this machine alone"),
+        false => Check::warn(
+            name,
+            address.to_string(),
+            "whoever reaches it may drain the gateway and take profiles: it has no password",
+            "--set server.admin=127.0.0.1:9901, or a network of operators behind a firewall",
+        ),
+    }
+}
+
 pub(super) fn judge_taken(
     name: &'static str,
     flag: &str,

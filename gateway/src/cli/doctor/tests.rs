@@ -182,6 +182,10 @@ fn the_disk_is_measured_and_no_file_is_left() {
     assert_eq!(measured.times.len(), 3);
     assert!(measured.times.iter().all(|time| !time.is_zero()));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    // Where files must have a name.
+    let file = disk::unlinked(folder.path(), rustix::fs::OFlags::empty()).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    std::io::Write::write_all(&mut &file, b"written all the same").unwrap();
 }
 
 #[test]
@@ -299,6 +303,22 @@ fn a_port_that_is_taken_names_who_holds_it() {
     );
     let hidden = port::judge_taken("port", "--listen", address, None, Holder::Process(None));
     assert_eq!(verdict(&hidden), Fail);
+}
+
+#[test]
+fn an_admin_address_that_others_reach_is_warned_of() {
+    for (address, expected) in [
+        ("127.0.0.1:9901", Fine),
+        ("[::1]:9901", Fine),
+        ("0.0.0.0:9901", Warn),
+        ("10.0.0.7:9901", Warn),
+    ] {
+        assert_eq!(
+            verdict(&port::admin_reach(address.parse().unwrap())),
+            expected,
+            "{address}"
+        );
+    }
 }
 
 #[test]
