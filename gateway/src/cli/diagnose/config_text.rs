@@ -12,12 +12,14 @@ use super::scrub::HIDDEN;
 
 /// Parts of a key's name that say that its value is one nobody else may have.
 const SECRET_NAMES: [&str; 5] = ["secret", "password", "passwd", "credential", "api_key"];
+/// Further ones whose text values are hidden in the configuration in force; in a file's text they stand in too many harmless lines.
+const PRIVATE_NAMES: [&str; 2] = ["token", "private"];
 /// A secret file's lines shorter than this are no secret, and hiding them would make the bundle unreadable.
 const LINE_BYTES_MIN: usize = 16;
 
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_NAMES.iter().any(|part| name.contains(part))
+fn names(text: &str, parts: &[&str]) -> bool {
+    let text = text.to_ascii_lowercase();
+    parts.iter().any(|part| text.contains(part))
 }
 
 /// The configuration in force of a process that does not run.
@@ -37,7 +39,12 @@ fn hide(value: &mut Value) {
         Value::Object(members) => {
             for (name, value) in members {
                 match value {
-                    Value::String(text) if is_secret(name) && !text.is_empty() => *text = HIDDEN.to_owned(),
+                    Value::String(text)
+                        if !text.is_empty()
+                            && (names(name, &SECRET_NAMES) || names(name, &PRIVATE_NAMES)) =>
+                    {
+                        *text = HIDDEN.to_owned()
+                    }
                     Value::Number(_) | Value::Bool(_) | Value::Null => {}
                     value => hide(value),
                 }
@@ -71,7 +78,7 @@ pub(super) fn secrets(args: &RunArgs, config: Option<&Config>) -> Vec<String> {
         .chain(environment)
         .chain(set)
     {
-        if is_secret(&line) {
+        if names(&line, &SECRET_NAMES) && !line.trim_start().starts_with('#') {
             secrets.extend(quoted_after_secret(&line));
         }
     }

@@ -36,11 +36,12 @@ fn what_is_secret_by_its_form_is_hidden_wherever_it_stands() {
 #[test]
 fn secrets_of_a_configuration_are_hidden_by_name_at_any_depth() {
     let json = r#"{"auth":{"keys":[{"kid":"a","secret":"s3"}],"cache_tokens":5},
-        "pay":{"merchant":{"API_KEY":"k","Password":"p","name":"n"}},"tls":{"key":"/etc/key.pem"}}"#;
+        "pay":{"merchant":{"API_KEY":"k","Password":"p","name":"n","access_token":"t"}},"tls":{"key":"/etc/key.pem"}}"#;
     let shown: serde_json::Value = serde_json::from_str(&without_secrets(json.as_bytes()).unwrap()).unwrap();
     assert_eq!(shown["auth"]["keys"][0]["secret"], HIDDEN);
     assert_eq!(shown["pay"]["merchant"]["API_KEY"], HIDDEN);
     assert_eq!(shown["pay"]["merchant"]["Password"], HIDDEN);
+    assert_eq!(shown["pay"]["merchant"]["access_token"], HIDDEN);
     assert_eq!(shown["pay"]["merchant"]["name"], "n");
     assert_eq!(shown["tls"]["key"], "/etc/key.pem");
     assert_eq!(shown["auth"]["cache_tokens"], 5);
@@ -52,7 +53,7 @@ fn secrets_are_found_in_a_file_that_does_not_load_and_on_the_command_line() {
     let file = folder.path().join("c.toml");
     std::fs::write(
         &file,
-        "[[auth.keys]\nkid = \"a\"\nsecret = 'in the file'\nserver.x = 1\n",
+        "[[auth.keys]\nkid = \"a\"\n# the secret is in \"the safe\"\nsecret = 'in the file'\nserver.x = 1\n",
     )
     .unwrap();
     let args = RunArgs {

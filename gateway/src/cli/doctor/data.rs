@@ -5,11 +5,11 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use rustix::fs::{Access, AtFlags, CWD, FlockOperation, accessat, flock};
-use tidegate_host::HostConfig;
 use tidegate_log::Manifest;
 
 use super::{Check, mounts};
 use crate::config::Config;
+use crate::shards;
 
 const DIRECTORY: &str = "data directory";
 
@@ -170,7 +170,7 @@ pub(super) fn manifest(config: &Config, threads: usize) -> Check {
         }
     };
     match Manifest::decode(&bytes) {
-        Ok(manifest) => judge_manifest(&manifest, &HostConfig::new(data).store, threads),
+        Ok(manifest) => judge_manifest(&manifest, shards::store(config), threads),
         Err(error) => Check::fail(
             name,
             path.display().to_string(),
