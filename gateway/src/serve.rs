@@ -168,16 +168,14 @@ fn await_keys(keys: &SharedKeys, first_fetch: &Receiver<()>) {
 
 /// One socket a net thread. The first finds the port, if 0 was asked for.
 fn bind_all(address: SocketAddr, nets: usize) -> Result<Vec<OwnedFd>, String> {
-    let bind = |address| {
-        net::listen(address).map_err(|e| {
-            format!("{address}: {e}; choose another with --listen (`tidegate doctor` says who has it)")
-        })
+    let failed = |e: io::Error| {
+        format!("{address}: {e}; choose another with --listen (`tidegate doctor` says who has it)")
     };
-    let first = bind(address)?;
-    let address = net::local_address(&first).map_err(|e| e.to_string())?;
+    let first = net::claim(address).map_err(failed)?;
+    let address = net::local_address(&first).map_err(failed)?;
     let mut listeners = vec![first];
     for _ in 1..nets {
-        listeners.push(bind(address)?);
+        listeners.push(net::listen(address).map_err(failed)?);
     }
     Ok(listeners)
 }

@@ -3,8 +3,10 @@
 mod common;
 
 use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
-use common::{Gateway, path, text, tidegate};
+use common::{Gateway, TIDEGATE, path, text};
 
 /// A case: what is asked, what is said to be wrong, what is said to be done.
 type Case<'a> = (&'a [&'a str], &'a str, &'a str);
@@ -63,7 +65,11 @@ fn every_error_ends_in_what_to_do() {
         args[at + 1].clone_from(&taken);
         args
     };
+    let mut beside = start(&fresh, &[]);
+    beside[4].clone_from(&holder.address);
     let cases: Vec<(Vec<String>, &str, &str)> = vec![
+        // Of the same user, and with SO_REUSEPORT itself.
+        (beside, "Address already in use", "choose another with --listen"),
         (
             other_port(&fresh, "--listen"),
             "Address already in use",
@@ -182,7 +188,7 @@ fn every_error_ends_in_what_to_do() {
 }
 
 fn says((args, wrong, remedy): &Case<'_>) {
-    let output = tidegate(args);
+    let output = ends(args);
     let said = text(&output.stderr);
     assert!(
         matches!(output.status.code(), Some(1 | 2)),
@@ -196,4 +202,22 @@ fn says((args, wrong, remedy): &Case<'_>) {
         said[at..].contains(remedy),
         "{args:?} does not say {remedy:?}: {said}"
     );
+}
+
+/// What a command says that ends by itself. One that serves instead is ended after 20 s.
+fn ends(args: &[&str]) -> Output {
+    let mut child = Command::new(TIDEGATE)
+        .args(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let until = Instant::now() + Duration::from_secs(20);
+    while child.try_wait().expect("a child").is_none() {
+        if Instant::now() > until {
+            child.kill().expect("it runs");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().expect("it has ended")
 }
