@@ -304,7 +304,12 @@ pub fn findings_json(findings: &Findings) -> Value {
 
 /// Writes `report.json` into `dir`.
 pub fn write_json(dir: &Path, report: &Value) -> Result<(), String> {
-    let blame = |e: &dyn std::fmt::Display| format!("--report {}: {e}", dir.display());
+    let blame = |e: &dyn std::fmt::Display| {
+        format!(
+            "--report {}: {e}; name a directory that can be written",
+            dir.display()
+        )
+    };
     std::fs::create_dir_all(dir).map_err(|e| blame(&e))?;
     let text = serde_json::to_string_pretty(report).map_err(|e| blame(&e))?;
     std::fs::write(dir.join("report.json"), text).map_err(|e| blame(&e))

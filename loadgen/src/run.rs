@@ -47,7 +47,7 @@ fn verified(
     seed: u64,
 ) -> Result<Verdict, String> {
     if args.token_key.is_none() {
-        return Err("--token-key FILE (DATA/token.key of the gateway) signs the users' tokens".into());
+        return Err("who signs the users' tokens? --token-key FILE: DATA/token.key of the gateway".into());
     }
     // Questions are spread over few connections: they are not the load.
     let asking = PoolConfig {
@@ -89,7 +89,7 @@ fn verified(
         return Err(stats
             .gave_up
             .or(stats.last_error)
-            .unwrap_or_else(|| "no answers".into()));
+            .unwrap_or_else(|| "no answers; run longer (--duration), and look at the gateway's log".into()));
     }
     if !args.quiet {
         eprintln!("verifying {} requests", load.ledger.records.len());
@@ -172,7 +172,7 @@ pub fn pool_config(args: &RunArgs) -> Result<PoolConfig, String> {
         (None, false) => match args.token_key.as_ref().map(|key| key.with_file_name("cert.pem")) {
             Some(path) if path.is_file() => Trust::File(path),
             _ if target.tls => {
-                return Err("whose certificate to believe? --cacert FILE, or --insecure".into());
+                return Err("whose certificate to believe? --cacert FILE (DATA/cert.pem of the gateway), or --insecure".into());
             }
             _ => Trust::Anyone,
         },

@@ -210,7 +210,9 @@ impl Link {
         match (session.alpn(), self.http) {
             (None, Http::One) => Ok(()),
             (Some(name), http) if name == http.alpn() => Ok(()),
-            _ => Err("the server does not speak the protocol asked for (ALPN)".into()),
+            _ => {
+                Err("the server does not speak the protocol asked for (ALPN); choose the other --http".into())
+            }
         }
     }
 

@@ -148,7 +148,10 @@ async fn lead<S: Source>(shared: Rc<Shared<S>>) {
             if now - connected_at > shared.config.patience_ns {
                 let stats = &mut *shared.stats.borrow_mut();
                 let last = stats.last_error.clone().unwrap_or_else(|| "no answer".into());
-                stats.gave_up = Some(format!("no connection to {}: {last}", shared.config.target.addr));
+                let addr = shared.config.target.addr;
+                stats.gave_up = Some(format!(
+                    "no connection to {addr}: {last}; does the gateway run, and does it listen there (--target)?"
+                ));
                 break;
             }
         }
