@@ -194,7 +194,7 @@ impl Provider for Simulated {
                 .ok_or(ProviderError::Forged("the books have no such charge"))?;
             let said = (message.event, message.amount, message.currency.as_bytes());
             let standing = match (book.standing, said) {
-                // A repeat may come after the money went back.
+                // A repeat may come after the money went back, and a "no" after the buyer paid after all.
                 (Standing::Paid { .. } | Standing::Refunded, ("paid", amount, currency))
                     if (amount, currency) == (book.amount, &book.currency) =>
                 {
@@ -203,7 +203,9 @@ impl Provider for Simulated {
                         currency: book.currency,
                     }
                 }
-                (Standing::Declined, ("declined", ..)) => Standing::Declined,
+                (Standing::Declined | Standing::Paid { .. } | Standing::Refunded, ("declined", ..)) => {
+                    Standing::Declined
+                }
                 _ => return Err(ProviderError::Forged("the books say otherwise")),
             };
             Ok(Notice { charge, standing })

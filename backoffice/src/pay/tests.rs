@@ -212,6 +212,8 @@ enum Act {
     Approve(u8),
     Decline(u8),
     Delay(u8),
+    /// The money arrives although the charge was declined or closed.
+    PaidAnyway(u8),
     /// A callback that was sent before comes once more.
     Repeat(u8),
     Cancel,
@@ -225,10 +227,11 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        4 => Just(Act::Pay),
+        6 => Just(Act::Pay),
         3 => (0..4u8).prop_map(Act::Approve),
         2 => (0..4u8).prop_map(Act::Decline),
         1 => (0..4u8).prop_map(Act::Delay),
+        2 => (0..4u8).prop_map(Act::PaidAnyway),
         2 => (0..8u8).prop_map(Act::Repeat),
         1 => Just(Act::Cancel),
         1 => (0..4u8).prop_map(Act::ConfirmByHand),
@@ -283,6 +286,18 @@ impl Day {
             Act::Approve(index) => self.on_the_page(index, SimulatedAction::Approve).await,
             Act::Decline(index) => self.on_the_page(index, SimulatedAction::Decline).await,
             Act::Delay(index) => self.on_the_page(index, SimulatedAction::Delay).await,
+            Act::PaidAnyway(index) => {
+                let Some(charge) = self.charge(index).await else {
+                    return;
+                };
+                let pay = move |tx: &mut rusqlite::Savepoint<'_>| {
+                    let paid = "UPDATE simulated_charges SET standing = 'open', pays_at = NULL
+                                WHERE charge = ?1 AND standing IN ('declined', 'closed') AND amount > 0";
+                    tx.execute(paid, [charge.as_str()])
+                };
+                self.stand.database.write(pay).unwrap();
+                self.on_the_page(index, SimulatedAction::Approve).await;
+            }
             Act::Repeat(index) => {
                 if let Some(raw) = self.sent.get(usize::from(index) % self.sent.len().max(1)) {
                     self.stand.raw(raw).await.unwrap();
@@ -369,7 +384,7 @@ proptest! {
 
     #[test]
     fn whatever_comes_in_whatever_order_and_dies_every_charge_ends_paid_refunded_or_closed(
-        acts in prop::collection::vec((act(), 0..6u8, fault()), 1..14)
+        acts in prop::collection::vec((act(), 0..6u8, fault()), 1..32)
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
