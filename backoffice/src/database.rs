@@ -5,8 +5,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -150,6 +150,20 @@ impl Database {
             readers.push(connection);
         }
         Ok(result?)
+    }
+
+    /// As [`read`](Self::read), for a task: the query runs where blocking is allowed.
+    ///
+    /// # Errors
+    /// The query's own.
+    pub async fn read_async<T: Send + 'static>(
+        self: &Arc<Self>,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let database = self.clone();
+        tokio::task::spawn_blocking(move || database.read(query))
+            .await
+            .map_err(|_| DatabaseError::Closed)?
     }
 
     fn pool(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {

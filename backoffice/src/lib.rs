@@ -4,4 +4,9 @@
 //! a 201.
 
 pub mod database;
+pub mod pay;
 pub mod shards;
+pub mod time;
+
+#[cfg(test)]
+mod testing;
