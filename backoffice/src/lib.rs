@@ -4,8 +4,10 @@
 //! a 201.
 
 pub mod database;
+pub mod feed;
 pub mod pay;
 pub mod shards;
+pub mod store;
 pub mod time;
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidegate_shard_core::entry::{Effect, Ending, Entry, Placed};
+use tidegate_shard_core::entry::{Entry, Placed};
 use tidegate_shard_core::{ChargeId, Lines, Millis, OrderId, OrderStatus};
 
-/// Attempts to gather an order's holds count from here; later ones belong to an order that exists.
-const FIRST_ATTEMPT: u8 = 1;
+use crate::Change;
 
 /// One order as a store would keep it.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +29,8 @@ pub struct OrderRow {
     pub refund_due: Option<ChargeId>,
     /// When it was placed.
     pub placed_at: Millis,
+    /// Half-open: pay before this moment.
+    pub pay_by: Millis,
     /// The last change.
     pub changed_at: Millis,
 }
@@ -48,71 +49,53 @@ impl OrderRows {
 
     /// Takes one entry in. Entries about orders that are not known (their first entries were applied long ago) change nothing.
     pub fn apply(&mut self, entry: &Entry) {
-        match &entry.effect {
-            Effect::Placed(placed) => self.insert(placed, entry.at, Some(OrderStatus::Pending)),
-            Effect::Gathering(gathering) => self.insert(&gathering.placed, entry.at, None),
-            Effect::Aborted {
+        match Change::of(entry) {
+            Some(Change::Placed { order, at, gathering }) => self.insert(order, at, gathering),
+            Some(Change::Dropped { order }) => _ = self.rows.remove(&order),
+            Some(Change::Committed {
                 order,
-                attempt: FIRST_ATTEMPT,
-                ..
-            } => {
-                // A first attempt that failed never became an order.
-                self.rows.remove(order);
-            }
-            Effect::Committed {
-                order,
+                at,
                 total,
                 currency,
-                ..
-            } => {
-                let (total, currency) = (*total, *currency);
-                self.change(*order, entry.at, |row| {
-                    row.total = total;
-                    row.currency = currency;
-                    row.status = Some(OrderStatus::Pending);
-                });
-            }
-            Effect::Ended { order, ending } => self.end(*order, entry.at, *ending),
-            Effect::ChargeClosed {
-                order,
-                ends: Some(ending),
-                ..
-            } => self.end(*order, entry.at, *ending),
-            Effect::Confirmed { order, charge, .. } => self.change(*order, entry.at, |row| {
-                row.status = Some(OrderStatus::Confirmed);
-                row.charge = Some(*charge);
+                pay_by,
+            }) => self.change(order, at, |row| {
+                row.total = total;
+                row.currency = currency;
+                row.pay_by = pay_by;
+                row.status = Some(OrderStatus::Pending);
             }),
-            Effect::RefundDue { order, charge } => {
-                self.change(*order, entry.at, |row| row.refund_due = Some(*charge));
+            Some(Change::Status {
+                order,
+                at,
+                status,
+                charge,
+            }) => self.change(order, at, |row| {
+                row.status = Some(status);
+                row.charge = charge.or(row.charge);
+            }),
+            Some(Change::RefundDue { order, at, charge }) => {
+                self.change(order, at, |row| row.refund_due = Some(charge));
             }
-            _ => {}
+            Some(Change::Sku { .. } | Change::Stock { .. }) | None => {}
         }
     }
 
-    fn insert(&mut self, placed: &Placed, at: Millis, status: Option<OrderStatus>) {
+    fn insert(&mut self, placed: &Placed, at: Millis, gathering: bool) {
         let row = OrderRow {
             order: placed.order,
             user: Arc::clone(&placed.subject),
             lines: placed.lines.clone(),
             total: placed.total,
             currency: placed.currency,
-            status,
+            status: (!gathering).then_some(OrderStatus::Pending),
             charge: None,
             refund_due: None,
             placed_at: at,
+            pay_by: at.after(u64::from(placed.hold_ms)),
             changed_at: at,
         };
         let before = self.rows.insert(placed.order, row);
         assert!(before.is_none(), "order {} was placed twice", placed.order);
-    }
-
-    fn end(&mut self, order: OrderId, at: Millis, ending: Ending) {
-        self.change(order, at, |row| {
-            row.status = Some(match ending {
-                Ending::Cancelled => OrderStatus::Cancelled,
-                Ending::Expired => OrderStatus::Expired,
-            });
-        });
     }
 
     fn change(&mut self, order: OrderId, at: Millis, change: impl FnOnce(&mut OrderRow)) {
@@ -136,7 +119,7 @@ impl OrderRows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidegate_shard_core::entry::AbortReason;
+    use tidegate_shard_core::entry::{AbortReason, Effect, Ending};
     use tidegate_shard_core::{BodyHash, Buyer, KeyHash, Line, ShardId, SkuName};
 
     fn placed(order: OrderId) -> Placed {
@@ -194,13 +177,13 @@ mod tests {
         }));
         let aborted = Effect::Aborted {
             order,
-            attempt: FIRST_ATTEMPT,
+            attempt: 1,
             reason: AbortReason::Refused,
         };
         assert_eq!(fold(vec![gathering.clone(), aborted]).iter().count(), 0);
         let committed = Effect::Committed {
             order,
-            attempt: FIRST_ATTEMPT,
+            attempt: 1,
             total: 5000,
             currency: *b"EUR",
             hold_ms: 1,

@@ -1,0 +1,186 @@
+//! The thread that follows the log into the store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tidegate_follow::{Follower, Mark, NoBus, Record, Store, StoreError, Stuck};
+
+/// How long the thread rests when everything durable is in the store.
+const REST: Duration = Duration::from_millis(20);
+/// The longest rest after the store has failed again and again.
+const BACK_OFF_MAX: Duration = Duration::from_secs(5);
+
+/// How far a read came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fed {
+    /// There may be more: read again.
+    More,
+    /// Everything that is durable was handed out.
+    All,
+}
+
+/// The log's end of the feed.
+pub trait Source: Send {
+    /// Hands out durable records after the last that was taken, each shard's in the order of its ops, until there are no more or `take`
+    /// says no. What it said no to comes again.
+    ///
+    /// # Errors
+    /// A line: the log cannot be read, or a shard cannot be followed any more (it was stopped).
+    fn read(&mut self, take: &mut dyn FnMut(&dyn Fn() -> Record) -> bool) -> Result<Fed, String>;
+
+    /// The store has the mark's shard up to its op.
+    ///
+    /// # Errors
+    /// A line: the mark is not of what was handed out; its shard was stopped.
+    fn applied(&mut self, mark: Mark) -> Result<(), String>;
+
+    /// The store cannot follow this shard: it takes no more orders.
+    fn stop_shard(&mut self, shard: u16);
+}
+
+/// What the feed has done, for metrics and the console.
+#[derive(Debug, Default)]
+pub struct FeedStats {
+    /// Records that the store has.
+    pub applied: AtomicU64,
+    /// Batches that the store has taken.
+    pub batches: AtomicU64,
+    /// Batches that the store has not taken, each try counted.
+    pub failures: AtomicU64,
+    /// Shards that were stopped because store and log have parted.
+    pub stopped_shards: AtomicU64,
+    /// Unix milliseconds at which the store last had everything that was durable; 0: not yet.
+    pub caught_up_ms: AtomicU64,
+}
+
+/// The running thread.
+#[derive(Debug)]
+pub struct Feed {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    stats: Arc<FeedStats>,
+}
+
+impl Feed {
+    /// Starts the thread, called `feed`, which gives way to those that serve orders.
+    ///
+    /// # Errors
+    /// The thread cannot be made.
+    pub fn start<S>(source: impl Source + 'static, store: S) -> std::io::Result<Feed>
+    where
+        S: Store + Send + 'static,
+        S::Error: std::fmt::Display,
+    {
+        let (stop, stats) = (Arc::new(AtomicBool::new(false)), Arc::new(FeedStats::default()));
+        let mut worker = Worker {
+            source,
+            store,
+            follower: Follower::new(),
+            stop: Arc::clone(&stop),
+            stats: Arc::clone(&stats),
+        };
+        let thread = std::thread::Builder::new()
+            .name("feed".into())
+            .spawn(move || worker.run())?;
+        Ok(Feed {
+            stop,
+            thread: Some(thread),
+            stats,
+        })
+    }
+
+    /// Its figures.
+    pub fn stats(&self) -> Arc<FeedStats> {
+        Arc::clone(&self.stats)
+    }
+}
+
+impl Drop for Feed {
+    /// The batch under way is finished or given up; what the store does not have comes again at the next start.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A panic has been reported by the thread's own message.
+            _ = thread.join();
+        }
+    }
+}
+
+struct Worker<F, S> {
+    source: F,
+    store: S,
+    follower: Follower,
+    stop: Arc<AtomicBool>,
+    stats: Arc<FeedStats>,
+}
+
+impl<F: Source, S: Store> Worker<F, S>
+where
+    S::Error: std::fmt::Display,
+{
+    fn run(&mut self) {
+        let mut rest = REST;
+        while !self.stop.load(Ordering::Acquire) {
+            match self.turn() {
+                Ok(Fed::More) => rest = REST,
+                Ok(Fed::All) => {
+                    rest = REST;
+                    self.stats.caught_up_ms.store(now_ms(), Ordering::Relaxed);
+                    std::thread::park_timeout(rest);
+                }
+                Err(line) => {
+                    self.stats.failures.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(retry_ms = rest.as_millis() as u64, "the feed: {line}");
+                    std::thread::park_timeout(rest);
+                    rest = (rest * 2).min(BACK_OFF_MAX);
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Result<Fed, String> {
+        let follower = &mut self.follower;
+        let fed = self.source.read(&mut |record| follower.take(record))?;
+        let count = self.follower.len() as u64;
+        let marks = match self.follower.bring_on(&mut NoBus, &mut self.store) {
+            Ok(marks) => marks,
+            Err(stuck) => return self.stuck(stuck),
+        };
+        if !marks.is_empty() {
+            self.stats.batches.fetch_add(1, Ordering::Relaxed);
+            self.stats.applied.fetch_add(count, Ordering::Relaxed);
+        }
+        for mark in marks {
+            self.source.applied(mark)?;
+        }
+        Ok(fed)
+    }
+
+    /// A shard that the store cannot follow is stopped, and the others go on; anything else is tried again.
+    fn stuck(&mut self, stuck: Stuck<std::convert::Infallible, S::Error>) -> Result<Fed, String> {
+        let Stuck::Store(error) = stuck else {
+            return Ok(Fed::More);
+        };
+        let line = error.to_string();
+        let shard = match error {
+            StoreError::Parted(tidegate_follow::Parted::Gap { have, .. })
+            | StoreError::Parted(tidegate_follow::Parted::OtherContent { have, .. }) => have.shard,
+            StoreError::Unreadable { mark, .. } => mark.shard,
+            StoreError::Failed(_) => return Err(line),
+        };
+        tracing::error!(shard, "{line}; the shard is stopped, its orders are refused");
+        self.stats.stopped_shards.fetch_add(1, Ordering::Relaxed);
+        self.source.stop_shard(shard);
+        self.follower.drop_shard(shard);
+        Ok(Fed::More)
+    }
+}
+
+fn now_ms() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}

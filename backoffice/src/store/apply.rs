@@ -1,0 +1,261 @@
+//! Batches of records into the rows of SQLite, with the marks, in one transaction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use tidegate_follow::{Change, Mark, Next, Parted, Record, Step, Store, StoreError, check};
+use tidegate_shard_core::Entry;
+use tidegate_shard_core::command::LimitScope;
+use tidegate_shard_core::entry::{Placed, SkuPut};
+
+use super::Sqlite;
+use crate::database::DatabaseError;
+
+/// What a job found: the reason that nothing of the batch was written, if it is not SQLite's own.
+enum Refused {
+    Parted(Parted),
+    Unreadable(Mark, String),
+}
+
+impl Store for Sqlite {
+    type Error = DatabaseError;
+
+    fn marks(&mut self) -> Result<Vec<Mark>, DatabaseError> {
+        self.database().read(read_marks)
+    }
+
+    fn apply(&mut self, batch: &[Record]) -> Result<(), StoreError<DatabaseError>> {
+        // The writer's thread outlives this call, so it gets a batch of its own: a copy of some hundred KiB.
+        let batch: Arc<[Record]> = batch.into();
+        let applied = self.database().write(move |tx| match apply(tx, &batch) {
+            Ok(()) => Ok(Ok(())),
+            Err(Stop::Refused(refused)) => {
+                tx.rollback()?;
+                Ok(Err(refused))
+            }
+            Err(Stop::Sqlite(error)) => Err(error),
+        });
+        match applied {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Refused::Parted(parted))) => Err(StoreError::Parted(parted)),
+            Ok(Err(Refused::Unreadable(mark, why))) => Err(StoreError::Unreadable { mark, why }),
+            Err(error) => Err(StoreError::Failed(error)),
+        }
+    }
+}
+
+enum Stop {
+    Refused(Refused),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Stop {
+        Stop::Sqlite(error)
+    }
+}
+
+pub(super) fn read_marks(connection: &Connection) -> rusqlite::Result<Vec<Mark>> {
+    let mut statement = connection.prepare_cached("SELECT shard, applied_op, applied_chain FROM marks")?;
+    let marks = statement.query_map([], |row| {
+        Ok(Mark {
+            shard: row.get(0)?,
+            op: row.get::<_, i64>(1)? as u64,
+            chain: row.get::<_, i64>(2)? as u64,
+        })
+    })?;
+    marks.collect()
+}
+
+fn apply(connection: &Connection, batch: &[Record]) -> Result<(), Stop> {
+    let mut marks: HashMap<u16, Mark> = HashMap::new();
+    for record in batch {
+        let have = match marks.get(&record.shard) {
+            Some(have) => *have,
+            None => read_mark(connection, record.shard)?,
+        };
+        match check(have, record).map_err(|parted| Stop::Refused(Refused::Parted(parted)))? {
+            Next::Known => {
+                marks.insert(record.shard, have);
+                continue;
+            }
+            Next::New => {}
+        }
+        let entry = Entry::decode(&record.payload)
+            .map_err(|error| Stop::Refused(Refused::Unreadable(record.mark(), format!("{error:?}"))))?;
+        step(connection, record, &entry)?;
+        if let Some(change) = Change::of(&entry) {
+            write(connection, &change)?;
+        }
+        marks.insert(record.shard, record.mark());
+    }
+    // Without a bus of its own, what is applied is published.
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO marks VALUES (?1, ?2, ?3, ?2, ?3) ON CONFLICT (shard) DO UPDATE SET \
+         applied_op = ?2, applied_chain = ?3, published_op = ?2, published_chain = ?3",
+    )?;
+    for mark in marks.values() {
+        statement.execute(params![mark.shard, mark.op as i64, mark.chain as i64])?;
+    }
+    Ok(())
+}
+
+fn read_mark(connection: &Connection, shard: u16) -> rusqlite::Result<Mark> {
+    let mut statement =
+        connection.prepare_cached("SELECT applied_op, applied_chain FROM marks WHERE shard = ?1")?;
+    let mark = statement.query_row([shard], |row| {
+        Ok(Mark {
+            shard,
+            op: row.get::<_, i64>(0)? as u64,
+            chain: row.get::<_, i64>(1)? as u64,
+        })
+    });
+    Ok(mark.optional()?.unwrap_or(Mark {
+        shard,
+        ..Mark::default()
+    }))
+}
+
+fn step(connection: &Connection, record: &Record, entry: &Entry) -> rusqlite::Result<()> {
+    let Some(step) = Step::of(record.shard, entry) else {
+        return Ok(());
+    };
+    let detail = step.detail.map(|detail| detail.to_string());
+    connection
+        .prepare_cached(
+            "INSERT INTO history (order_id, op, shard, at, kind, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            step.order.0 as i64,
+            record.op as i64,
+            record.shard,
+            entry.at.0 as i64,
+            step.kind,
+            detail
+        ])?;
+    Ok(())
+}
+
+fn write(connection: &Connection, change: &Change<'_>) -> rusqlite::Result<()> {
+    match change {
+        Change::Placed { order, at, gathering } => {
+            let status = if *gathering { "gathering" } else { "pending" };
+            let pay_by = at.after(u64::from(order.hold_ms));
+            insert_order(connection, order, status, at.0, pay_by.0)
+        }
+        Change::Committed {
+            order,
+            at,
+            total,
+            currency,
+            pay_by,
+        } => execute(
+            connection,
+            "UPDATE orders SET status = 'pending', total = ?2, currency = ?3, pay_by = ?4, changed_at = ?5 WHERE id = ?1",
+            params![
+                order.0 as i64,
+                *total as i64,
+                letters(currency),
+                pay_by.0 as i64,
+                at.0 as i64
+            ],
+        ),
+        Change::Dropped { order } => {
+            let id = order.0 as i64;
+            execute(connection, "DELETE FROM lines WHERE order_id = ?1", [id])?;
+            execute(connection, "DELETE FROM history WHERE order_id = ?1", [id])?;
+            execute(connection, "DELETE FROM orders WHERE id = ?1", [id])
+        }
+        Change::Status {
+            order,
+            at,
+            status,
+            charge,
+        } => execute(
+            connection,
+            "UPDATE orders SET status = ?2, charge = coalesce(?3, charge), changed_at = ?4 WHERE id = ?1",
+            params![
+                order.0 as i64,
+                status.as_str(),
+                charge.map(|charge| charge.to_string()),
+                at.0 as i64
+            ],
+        ),
+        Change::RefundDue { order, at, charge } => execute(
+            connection,
+            "UPDATE orders SET refund_due = ?2, changed_at = ?3 WHERE id = ?1",
+            params![order.0 as i64, charge.to_string(), at.0 as i64],
+        ),
+        Change::Sku { put, at } => put_sku(connection, put, at.0),
+        Change::Stock { changed, at } => execute(
+            connection,
+            "UPDATE skus SET stocked = ?2, changed_at = ?3 WHERE sku = ?1",
+            params![changed.sku.as_str(), changed.stocked as i64, at.0 as i64],
+        ),
+    }
+}
+
+fn insert_order(
+    connection: &Connection,
+    order: &Placed,
+    status: &str,
+    at: u64,
+    pay_by: u64,
+) -> rusqlite::Result<()> {
+    execute(
+        connection,
+        "INSERT INTO orders (id, buyer, subject, status, total, currency, placed_at, changed_at, pay_by) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)",
+        params![
+            order.order.0 as i64,
+            order.buyer.0.as_slice(),
+            &*order.subject,
+            status,
+            order.total as i64,
+            letters(&order.currency),
+            at as i64,
+            pay_by as i64
+        ],
+    )?;
+    let mut statement =
+        connection.prepare_cached("INSERT INTO lines (order_id, sku, qty) VALUES (?1, ?2, ?3)")?;
+    for line in &order.lines {
+        statement.execute(params![order.order.0 as i64, line.sku.as_str(), line.qty])?;
+    }
+    Ok(())
+}
+
+fn put_sku(connection: &Connection, put: &SkuPut, at: u64) -> rusqlite::Result<()> {
+    let scope = match put.limit_scope {
+        LimitScope::Sku => "sku",
+        LimitScope::Group => "group",
+    };
+    execute(
+        connection,
+        "INSERT OR REPLACE INTO skus (sku, name, price, currency, stocked, buyer_limit, limit_scope, sale_start, \
+         sale_end, hold_ms, paused, changed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        params![
+            put.sku.as_str(),
+            &*put.name,
+            put.price as i64,
+            letters(&put.currency),
+            put.stocked as i64,
+            put.buyer_limit,
+            scope,
+            put.sale_start.map(|at| at.0 as i64),
+            put.sale_end.map(|at| at.0 as i64),
+            put.hold_ms,
+            put.paused,
+            at as i64
+        ],
+    )
+}
+
+fn execute(connection: &Connection, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute(values).map(drop)
+}
+
+fn letters(currency: &[u8; 3]) -> String {
+    String::from_utf8_lossy(currency).into_owned()
+}

@@ -1,0 +1,78 @@
+//! Every order of a store, for who checks it from outside.
+
+use rusqlite::{Connection, Row};
+use serde::Serialize;
+
+use super::Sqlite;
+use crate::database::DatabaseError;
+
+/// An order as the store has it. Ids are strings, times unix milliseconds, amounts minor units.
+#[derive(Debug, Serialize)]
+pub struct DumpedOrder {
+    order: String,
+    user: String,
+    status: String,
+    total: i64,
+    currency: String,
+    placed_at: i64,
+    changed_at: i64,
+    pay_by: i64,
+    charge: Option<String>,
+    refund_due: Option<String>,
+    lines: Vec<DumpedLine>,
+}
+
+/// A line of an order.
+#[derive(Debug, Serialize)]
+pub struct DumpedLine {
+    sku: String,
+    qty: u32,
+}
+
+impl Sqlite {
+    /// Hands every order to `each`, by id; those that still gather holds are left out.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn dump(&self, each: impl FnMut(DumpedOrder)) -> Result<(), DatabaseError> {
+        self.database().read(|connection| dump(connection, each))
+    }
+}
+
+fn dump(connection: &Connection, mut each: impl FnMut(DumpedOrder)) -> rusqlite::Result<()> {
+    let mut orders = connection.prepare(
+        "SELECT id, subject, status, total, currency, placed_at, changed_at, pay_by, charge, refund_due FROM orders \
+         WHERE status <> 'gathering' ORDER BY id",
+    )?;
+    let mut lines = connection.prepare("SELECT sku, qty FROM lines WHERE order_id = ?1 ORDER BY sku")?;
+    let mut rows = orders.query([])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let mut order = order(row, id)?;
+        let found = lines.query_map([id], |row| {
+            Ok(DumpedLine {
+                sku: row.get(0)?,
+                qty: row.get(1)?,
+            })
+        })?;
+        order.lines = found.collect::<rusqlite::Result<_>>()?;
+        each(order);
+    }
+    Ok(())
+}
+
+fn order(row: &Row<'_>, id: i64) -> rusqlite::Result<DumpedOrder> {
+    Ok(DumpedOrder {
+        order: id.to_string(),
+        user: row.get(1)?,
+        status: row.get(2)?,
+        total: row.get(3)?,
+        currency: row.get(4)?,
+        placed_at: row.get(5)?,
+        changed_at: row.get(6)?,
+        pay_by: row.get(7)?,
+        charge: row.get(8)?,
+        refund_due: row.get(9)?,
+        lines: Vec::new(),
+    })
+}
