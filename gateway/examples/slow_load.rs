@@ -1,7 +1,7 @@
-//! Offers the slow lane more than it carries, for `scripts/slow-lane.sh`: each connection asks for a list as soon as the
-//! last answer is there, until the time is over.
+//! Asks the slow lane for lists, for `scripts/slow-lane.sh`: so many a second over all connections, or, at rate 0, as many
+//! as are answered.
 //!
-//! `slow_load ADDRESS CACERT TOKEN CONNECTIONS SECONDS` prints how many answers of each status came.
+//! `slow_load ADDRESS CACERT TOKEN CONNECTIONS SECONDS RATE` prints how many answers of each status came.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -16,8 +16,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, cacert, token, connections, seconds] = &arguments[..] else {
-        return Err("want ADDRESS CACERT TOKEN CONNECTIONS SECONDS".into());
+    let [address, cacert, token, connections, seconds, rate] = &arguments[..] else {
+        return Err("want ADDRESS CACERT TOKEN CONNECTIONS SECONDS RATE".into());
     };
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(cacert)?)?;
@@ -30,10 +30,16 @@ fn main() -> Result<(), Failure> {
         "GET /v1/orders?limit=20 HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n"
     );
     let until = Instant::now() + Duration::from_secs(seconds.parse()?);
-    let threads: Vec<_> = (0..connections.parse::<usize>()?)
+    let (connections, rate): (u32, f64) = (connections.parse()?, rate.parse()?);
+    let pause = if rate > 0.0 {
+        Duration::from_secs_f64(f64::from(connections) / rate)
+    } else {
+        Duration::ZERO
+    };
+    let threads: Vec<_> = (0..connections)
         .map(|_| {
             let (config, address, request) = (Arc::clone(&config), address.clone(), request.clone());
-            std::thread::spawn(move || ask_until(until, config, &address, &request))
+            std::thread::spawn(move || ask_until(until, pause, config, &address, &request))
         })
         .collect();
     let mut statuses = BTreeMap::<String, u64>::new();
@@ -51,6 +57,7 @@ fn main() -> Result<(), Failure> {
 
 fn ask_until(
     until: Instant,
+    pause: Duration,
     config: Arc<rustls::ClientConfig>,
     address: &str,
     request: &str,
@@ -58,7 +65,10 @@ fn ask_until(
     let tls = rustls::ClientConnection::new(config, ServerName::try_from("localhost")?)?;
     let mut stream = rustls::StreamOwned::new(tls, TcpStream::connect(address)?);
     let mut counts = BTreeMap::new();
+    let mut next = Instant::now();
     while Instant::now() < until {
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        next += pause;
         stream.write_all(request.as_bytes())?;
         let status = answer(&mut stream)?;
         *counts.entry(status).or_default() += 1;
