@@ -52,12 +52,16 @@ pub fn put(port: &mut NetPort, skus: &[SampleSku]) -> Result<(), String> {
                     Answer::Decided(Outcome::Sku(_)) => {}
                     // A busy machine: it waited too long, or the shard was not ready. Nothing was done, so once more.
                     Answer::Shed | Answer::Unavailable(_) => rest.push(ticket as usize),
-                    other => return Err(format!("a shard did not take the sample catalogue: {other:?}")),
+                    other => {
+                        return Err(format!(
+                            "a shard did not take the sample catalogue: {other:?}; the next start tries again"
+                        ));
+                    }
                 }
             }
         }
         if Instant::now() > until {
-            return Err("the shards did not take the sample catalogue within 30 s".into());
+            return Err("the shards did not take the sample catalogue within 30 s; is the disk that slow? `tidegate doctor` times it. The next start goes on with it".into());
         }
         port.wait(Duration::from_millis(10));
     }

@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, ConfigError, Sources};
 
+mod diagnose;
+mod doctor;
 mod log;
 mod token;
 
@@ -35,6 +37,12 @@ enum Command {
         /// The TOML file.
         file: PathBuf,
     },
+    /// Looks at everything a start depends on: kernel, limits, disk, clock, certificate, ports, data directory. Status 1 if something
+    /// must be put right.
+    Doctor(doctor::DoctorArgs),
+    /// Writes one file to mail to whoever is to find out what is wrong: metrics, profile, configuration without secrets, where the log stands, facts
+    /// of the machine.
+    Diagnose(diagnose::DiagnoseArgs),
     /// About the configuration.
     Config {
         #[command(subcommand)]
@@ -143,6 +151,8 @@ fn asked(cli: Cli) -> Asked {
         Some(Command::Run(args)) => return Asked::Run(args),
         Some(Command::Token(args)) => token::print(&args),
         Some(Command::CheckConfig { file }) => check(&file),
+        Some(Command::Diagnose(args)) => diagnose::run(&args),
+        Some(Command::Doctor(args)) => return Asked::Done(doctor::run(&args)),
         Some(Command::Config {
             command: ConfigCommand::Default,
         }) => print_default(),

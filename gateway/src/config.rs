@@ -117,8 +117,12 @@ impl Sources {
 
 /// The TOML in `path` as a table whose keys and types were checked against [`RawConfig`].
 fn read_file(path: &Path) -> Result<toml::Table, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| ConfigError::new(path.display().to_string(), format!("cannot be read: {error}")))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        ConfigError::new(
+            path.display().to_string(),
+            format!("cannot be read: {error}; `tidegate config default > FILE` makes one"),
+        )
+    })?;
     parse(&path.display().to_string(), &text)
 }
 

@@ -35,7 +35,12 @@ pub struct Made {
 /// A sentence: the directory or a file cannot be written, or one of a pair is missing.
 pub fn prepare(config: &Config) -> Result<Made, String> {
     let data = &config.server.data;
-    let at = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    let at = |path: &Path, error: io::Error| {
+        format!(
+            "{}: {error}; make it writable for this user, or choose another directory with --data",
+            path.display()
+        )
+    };
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -90,20 +95,8 @@ fn make_certificate(files: &CertificateFiles, listen: IpAddr) -> Result<bool, St
     match (files.cert.exists(), files.key.exists()) {
         (true, true) => return Ok(false),
         (false, false) => {}
-        (true, false) => {
-            return Err(format!(
-                "{} is there without {}",
-                files.cert.display(),
-                files.key.display()
-            ));
-        }
-        (false, true) => {
-            return Err(format!(
-                "{} is there without {}",
-                files.key.display(),
-                files.cert.display()
-            ));
-        }
+        (true, false) => return Err(half_a_pair(&files.cert, &files.key)),
+        (false, true) => return Err(half_a_pair(&files.key, &files.cert)),
     }
     let (cert, key) =
         certificate_pem(listen).map_err(|error| format!("a certificate cannot be made: {error}"))?;
@@ -111,6 +104,13 @@ fn make_certificate(files: &CertificateFiles, listen: IpAddr) -> Result<bool, St
         write_new(path, &text, mode).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(true)
+}
+
+fn half_a_pair(there: &Path, missing: &Path) -> String {
+    let (there, missing) = (there.display(), missing.display());
+    format!(
+        "{there} is there without {missing}; put {missing} back, or remove {there} and the start makes a new pair"
+    )
 }
 
 fn certificate_pem(listen: IpAddr) -> Result<(String, String), rcgen::Error> {

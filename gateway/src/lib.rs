@@ -24,4 +24,5 @@ pub mod observe;
 pub mod reload;
 pub mod serve;
 pub mod shards;
+pub mod supervisor;
 pub mod worker;

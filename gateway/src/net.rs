@@ -258,14 +258,15 @@ fn conn_config(config: &Config, certificates: &Arc<Certificates>) -> ConnConfig 
     conn
 }
 
-/// One listening socket a net thread, all on the same address: the kernel spreads connections by `SO_REUSEPORT`.
+/// The first listening socket of this process on an address. `SO_REUSEPORT` would let another process of the same user onto the same port
+/// without a word, and connections would be spread over two shops: so it is asked for without first.
 ///
 /// # Errors
-/// The address cannot be bound, also not after a second: an io_uring server that was killed holds its port for a moment.
-pub fn listen(address: SocketAddr) -> io::Result<OwnedFd> {
+/// Somebody listens there, also after a second: an io_uring server that was killed holds its port for a moment.
+pub fn claim(address: SocketAddr) -> io::Result<OwnedFd> {
     let mut tries = 20;
     loop {
-        match bind(address) {
+        match bind(address, false).map(drop).and_then(|()| listen(address)) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {
                 tries -= 1;
                 std::thread::sleep(std::time::Duration::from_millis(50));
@@ -275,7 +276,17 @@ pub fn listen(address: SocketAddr) -> io::Result<OwnedFd> {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<OwnedFd> {
+/// One listening socket a net thread, all on the same address: the kernel spreads connections by `SO_REUSEPORT`.
+///
+/// # Errors
+/// The address cannot be bound.
+pub fn listen(address: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = bind(address, true)?;
+    rustix::net::listen(&socket, LISTEN_BACKLOG)?;
+    Ok(socket)
+}
+
+fn bind(address: SocketAddr, shared: bool) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() {
         AddressFamily::INET
     } else {
@@ -283,9 +294,8 @@ fn bind(address: SocketAddr) -> io::Result<OwnedFd> {
     };
     let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
-    sockopt::set_socket_reuseport(&socket, true)?;
+    sockopt::set_socket_reuseport(&socket, shared)?;
     rustix::net::bind(&socket, &address)?;
-    rustix::net::listen(&socket, LISTEN_BACKLOG)?;
     Ok(socket)
 }
 
@@ -301,6 +311,11 @@ pub fn local_address(listener: &OwnedFd) -> io::Result<SocketAddr> {
 /// Descriptors beside connections: log segments, checkpoints, rings, the admin address.
 const DESCRIPTORS_RESERVED: u64 = 256;
 
+/// Descriptors of a process with so many connections.
+pub fn descriptors_needed(connections_max: usize) -> u64 {
+    connections_max as u64 + DESCRIPTORS_RESERVED
+}
+
 /// Raises the soft limit of open files to the hard one, and says so when that is too few for the connections allowed.
 pub fn raise_descriptor_limit(connections_max: usize) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -314,7 +329,7 @@ pub fn raise_descriptor_limit(connections_max: usize) {
     } else {
         limit.current
     };
-    let needed = connections_max as u64 + DESCRIPTORS_RESERVED;
+    let needed = descriptors_needed(connections_max);
     if let Some(current) = current.filter(|current| *current < needed) {
         tracing::warn!(
             open_files = current,

@@ -28,12 +28,16 @@ use crate::net::{self, Net, Shell};
 use crate::observe::Observer;
 use crate::reload::{self, Reloader};
 use crate::shards::{self, Layout};
+use crate::supervisor::Supervisor;
 use crate::worker::seat;
 use crate::worker::stats::NetStats;
 use crate::{catalogue, first_start};
 
 /// How long a start waits for the first answer of `auth.jwks_url`.
 const FIRST_FETCH: Duration = Duration::from_secs(2);
+
+/// What is wrong when the system gives no thread or descriptor.
+const MORE_THREADS: &str = "raise TasksMax and LimitNOFILE (systemd), or ulimit -u and -n";
 
 /// Starts what stands behind the edge: it runs the half of the slow lane that it is given, on a runtime of its own.
 pub type StartBackoffice = Box<dyn FnOnce(LaneServer) -> Result<(), String>>;
@@ -68,11 +72,21 @@ pub fn run_before(
     if let Some(line) = fallback {
         tracing::warn!("{line}");
     }
-    let certificates = Arc::new(Certificates::load(&config.tls)?);
-    let keys = Arc::new(SharedKeys::load(keys::Sources::of(&config.auth))?);
+    let certificates = Arc::new(Certificates::load(&config.tls).map_err(|error| {
+        format!(
+            "{error}; put the right file there or name another in [tls] (`tidegate doctor` looks at each)"
+        )
+    })?);
+    let keys = Arc::new(
+        SharedKeys::load(keys::Sources::of(&config.auth)).map_err(|error| {
+            format!(
+                "{error}; put the right key there or name another in [auth] (`tidegate doctor` looks at each)"
+            )
+        })?,
+    );
     let fetches = Arc::new(FetchStats::default());
     let first_fetch = jwks::start(Arc::clone(&keys), Arc::clone(&fetches), jwks::FETCH_TIMEOUT)
-        .map_err(|e| format!("the thread that fetches token keys: {e}"))?;
+        .map_err(|e| format!("the thread that fetches token keys: {e}; {MORE_THREADS}"))?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let layout = Layout::of(&config, cores);
     let listeners = bind_all(config.server.listen, layout.nets)?;
@@ -130,7 +144,7 @@ pub fn run_before(
     )
     .map_err(|e| {
         format!(
-            "the admin address {}: {e}; choose another with --admin",
+            "the admin address {}: {e}; choose another with --admin (`tidegate doctor` says who has it)",
             config.server.admin
         )
     })?;
@@ -142,6 +156,8 @@ pub fn run_before(
     let ends = ports.into_iter().zip(lanes).collect();
     let threads = spawn_nets(&net, &layout, ends, listeners, net_stats, shell)?;
     serving.store(true, Ordering::Release);
+    let supervisor = Supervisor::from_environment(Instant::now());
+    supervisor.ready();
     let banner = first_start::banner(&Banner {
         listen: address,
         admin: admin.address,
@@ -157,7 +173,7 @@ pub fn run_before(
     print!("{banner}");
     let _ = io::stdout().flush();
     tracing::info!(%address, nets = layout.nets, shards = layout.shards, shell = ?shell, "serving");
-    wait(signals, &net, &host, &failed, &threads, &reloader);
+    wait(signals, supervisor, &net, &host, &failed, &threads, &reloader);
     end(threads, host, &net)
 }
 
@@ -175,19 +191,21 @@ fn await_keys(keys: &SharedKeys, first_fetch: &Receiver<()>) {
 
 /// One socket a net thread. The first finds the port, if 0 was asked for.
 fn bind_all(address: SocketAddr, nets: usize) -> Result<Vec<OwnedFd>, String> {
-    let bind =
-        |address| net::listen(address).map_err(|e| format!("{address}: {e}; choose another with --listen"));
-    let first = bind(address)?;
-    let address = net::local_address(&first).map_err(|e| e.to_string())?;
+    let failed = |e: io::Error| {
+        format!("{address}: {e}; choose another with --listen (`tidegate doctor` says who has it)")
+    };
+    let first = net::claim(address).map_err(failed)?;
+    let address = net::local_address(&first).map_err(failed)?;
     let mut listeners = vec![first];
     for _ in 1..nets {
-        listeners.push(bind(address)?);
+        listeners.push(net::listen(address).map_err(failed)?);
     }
     Ok(listeners)
 }
 
 fn start_host(config: &Config, layout: &Layout) -> Result<(Host, Vec<NetPort>), String> {
     let began = Instant::now();
+    Supervisor::recovering(0);
     let result = shards::start(
         config,
         layout.shards,
@@ -196,6 +214,7 @@ fn start_host(config: &Config, layout: &Layout) -> Result<(Host, Vec<NetPort>), 
         &mut |progress| match progress {
             Progress::Line(line) => tracing::info!("{line}"),
             Progress::Recovered { records, bytes } => {
+                Supervisor::recovering(records);
                 tracing::info!(
                     records,
                     bytes,
@@ -238,7 +257,7 @@ fn spawn_nets(
     each.map(|(index, ((((port, lane), seat), listener), stats))| {
         let core = layout.net_cores.get(index).copied();
         net.spawn(index, core, (port, lane, seat), listener, stats, shell)
-            .map_err(|e| format!("net thread {index}: {e}"))
+            .map_err(|e| format!("net thread {index}: {e}; {MORE_THREADS}"))
     })
     .collect()
 }
@@ -252,7 +271,7 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Signals, String> {
-        let failed = |error: io::Error| format!("signals: {error}");
+        let failed = |error: io::Error| format!("signals: {error}; {MORE_THREADS}");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -267,6 +286,7 @@ impl Signals {
 /// Until SIGTERM, SIGINT, a drain by the admin address, a failed log, or a net thread that ended.
 fn wait(
     signals: Signals,
+    mut supervisor: Supervisor,
     net: &Net,
     host: &Host,
     failed: &AtomicBool,
@@ -297,9 +317,11 @@ fn wait(
             if net.shared.drain.load(Ordering::Relaxed) {
                 break;
             }
+            supervisor.alive(Instant::now());
         }
     });
     tracing::info!("draining");
+    supervisor.stopping();
     net.shared.drain.store(true, Ordering::Relaxed);
 }
 
@@ -313,7 +335,7 @@ fn end(threads: Vec<JoinHandle<io::Result<()>>>, host: Host, net: &Net) -> Resul
                 status = 1;
             }
             Err(_) => {
-                return Err("a net thread panicked; the log holds every order that was answered".into());
+                return Err("a net thread panicked; the log holds every order that was answered: start it again, and report what is above".into());
             }
         }
     }

@@ -20,6 +20,7 @@ pub fn start(
 ) -> Result<(Host, Vec<NetPort>), StartError> {
     let shards = &config.shards;
     let mut host = HostConfig::new(&config.server.data);
+    host.store = store(config).to_owned();
     host.shards = shards.count;
     host.threads = threads;
     host.cores = cores;
@@ -41,6 +42,12 @@ pub fn start(
         tracing::error!(thread = failure.thread, "{}", failure.text)
     }));
     Host::start(host, nets + 1, progress)
+}
+
+/// The store that the data directory of this configuration feeds, as its manifest names it. A directory that feeds another is refused.
+pub fn store(_config: &Config) -> &'static str {
+    // The only mode there is: `backoffice.mode = "none"`.
+    "none"
 }
 
 /// How many net and shard threads run, and on which cores, on a machine with `cores` cores.

@@ -292,3 +292,48 @@ fn force_a_breaker(shell: &str) {
     assert_eq!(client.place(&alice, "again", &there[0], 1).status, 201);
     assert_eq!(rows()[0]["forced"], "auto");
 }
+
+#[test]
+fn a_service_manager_hears_of_start_life_and_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = folder.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let heard = |what: &str| {
+        let mut said = Vec::new();
+        loop {
+            let mut bytes = [0; 512];
+            let length = socket
+                .recv(&mut bytes)
+                .unwrap_or_else(|error| panic!("{what}: {error}; {said:?}"));
+            said.push(String::from_utf8_lossy(&bytes[..length]).into_owned());
+            if said
+                .last()
+                .is_some_and(|text| text.lines().any(|line| line == what))
+            {
+                return said;
+            }
+        }
+    };
+    let environment = [
+        ("NOTIFY_SOCKET", address.to_str().unwrap()),
+        ("WATCHDOG_USEC", "600000"),
+    ];
+    let mut gateway = Gateway::start_in(&folder.path().join("data"), &environment);
+    let before_ready = heard("READY=1");
+    assert!(
+        before_ready[0].contains("EXTEND_TIMEOUT_USEC=120000000"),
+        "{before_ready:?}"
+    );
+    let began = std::time::Instant::now();
+    heard("WATCHDOG=1");
+    heard("WATCHDOG=1");
+    assert!(
+        began.elapsed() < Duration::from_millis(1_200),
+        "it reports in time: {:?}",
+        began.elapsed()
+    );
+    gateway.signal(Signal::TERM);
+    assert!(!heard("STOPPING=1").iter().any(|text| text.contains("READY=1")));
+    assert_eq!(gateway.wait(Duration::from_secs(30)), 0);
+}

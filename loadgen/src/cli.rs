@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::compare::FailIf;
 use crate::mix::Mix;
 use crate::pace::Rate;
 use crate::skus::Spread;
+use crate::threshold::Threshold;
 
 /// Open-loop load generator for Tidegate that also proves the run was correct.
 #[derive(Debug, Parser)]
@@ -22,9 +24,16 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Load a gateway, then prove that no order was lost and no unit sold twice.
+    ///
+    /// Exit status: 0 all held, 1 not verified or the gateway went away, 2 arguments that make no sense or no run at all, 99 verified and
+    /// a threshold broken. A run that was ended from the live view is judged as any other.
     Run(Box<RunArgs>),
     /// Start a gateway, kill it with -9 at random moments while it is loaded, and prove each time that nothing was lost.
     Drill(DrillArgs),
+    /// Draw the page of a run again from its report.json.
+    Report(ReportArgs),
+    /// Compare two runs by their report.json; exit status 99 when a --fail-if holds.
+    Compare(CompareArgs),
 }
 
 /// Which tokens people carry.
@@ -81,9 +90,18 @@ pub struct RunArgs {
     /// Believe any certificate.
     #[arg(long)]
     pub insecure: bool,
-    /// Write report.json here.
-    #[arg(long)]
+    /// Write report.json and report.html here.
+    #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
+    /// What must hold at the end, as p99<10ms, errors<0.1% or rate>11900; may be given many times.
+    #[arg(long = "threshold", value_name = "CONDITION")]
+    pub thresholds: Vec<Threshold>,
+    /// A view of the run in place of lines; without a terminal it is lines all the same. q ends the run early.
+    #[arg(long, conflicts_with = "quiet")]
+    pub live: bool,
+    /// SKUs whose stock is read once a second for the report, the most wanted first; 8 at most.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(0..=8))]
+    pub follow_skus: u8,
     /// Saturate: every connection always has its requests outstanding; --rate is not used.
     #[arg(long)]
     pub closed_loop: bool,
@@ -120,6 +138,31 @@ pub struct RunArgs {
     /// No progress lines.
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// `report`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// A run's report.json.
+    pub report: PathBuf,
+    /// Where the page goes; beside the report unless said.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
+/// `compare`.
+#[derive(Clone, Debug, Args)]
+pub struct CompareArgs {
+    /// The report.json of the run before.
+    pub before: PathBuf,
+    /// The report.json of the run after.
+    pub after: PathBuf,
+    /// Write the table as a page, too.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// A change that is a failure, as 'p99>+10%', 'rate<-5%', 'p99>+2ms' or 'errors>+0.1pp'; may be given many times.
+    #[arg(long, value_name = "CHANGE")]
+    pub fail_if: Vec<FailIf>,
 }
 
 /// `drill`.

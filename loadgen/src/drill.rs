@@ -57,7 +57,12 @@ pub fn run(args: &DrillArgs) -> Result<bool, String> {
     println!("drill: {} kills, seed {seed}", args.kills);
     let scratch = std::env::temp_dir().join(format!("tidegate-drill-{}-{seed}", std::process::id()));
     let data = args.data.clone().unwrap_or_else(|| scratch.join("data"));
-    std::fs::create_dir_all(&scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
+    std::fs::create_dir_all(&scratch).map_err(|e| {
+        format!(
+            "{}: {e}; set TMPDIR to a directory that can be written",
+            scratch.display()
+        )
+    })?;
     let program = program(args.tidegate.as_deref())?;
     let setup = Setup {
         program,

@@ -32,3 +32,21 @@ pub const RECENT_ORDERS_MAX: usize = 4096;
 
 /// Faults printed one by one; the rest are only counted.
 pub const FAULTS_SHOWN_MAX: usize = 20;
+
+/// Seconds of a series: a run is a day at most, 200 bytes a second.
+pub const SERIES_POINTS_MAX: usize = 86_400;
+
+/// Refusals told apart by status and reason: the gateway has some thirty codes.
+pub const REASONS_MAX: usize = 64;
+
+/// Bytes of a reason that are kept: the gateway's codes are under 32.
+pub const REASON_BYTES_MAX: usize = 48;
+
+/// SKUs whose stock is followed over time: a chart with more lines is not read.
+pub const STOCK_FOLLOWED_MAX: usize = 8;
+
+/// Seconds that may wait for the live view; one that falls behind misses some.
+pub const VIEW_SECONDS_MAX: usize = 16;
+
+/// Seconds that the live view's sparkline remembers: wider than a terminal is not shown.
+pub const VIEW_HISTORY_MAX: usize = 512;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::followed::Followed;
 use crate::ledger::{
     Kind, Ledger, Line, Outcome, Record, RecordId, Stock, StockSeen, find_code, find_order_id, write_number,
 };
@@ -11,9 +12,9 @@ use crate::limits::{RECENT_ORDERS_MAX, RECORDS_MAX};
 use crate::meter::Meter;
 use crate::mix::{Action, Mix};
 use crate::pace::{Due, Pace};
-use crate::request::{Answer, Flight, Method, Next, Request, Source};
+use crate::request::{Answer, Connections, Flight, Method, Next, Request, Source};
 use crate::rng::Rng;
-use crate::skus::Chooser;
+use crate::skus::{Chooser, SkuId};
 use crate::users::{OPERATORS, operator};
 
 /// A key whose outcome is unknown is asked about again after this long.
@@ -31,6 +32,8 @@ pub struct Load {
     pub skus: Chooser,
     /// Set from outside to end the load early.
     pub stop: Arc<AtomicBool>,
+    /// SKUs whose stock is read once a second, whatever the mix.
+    pub followed: Followed,
     mix: Mix,
     rng: Rng,
     users: u32,
@@ -60,6 +63,7 @@ impl Load {
             ledger,
             skus,
             stop: Arc::default(),
+            followed: Followed::default(),
             mix,
             rng: Rng::seeded(seed),
             users: users.max(1),
@@ -211,15 +215,45 @@ impl Load {
     }
 
     fn read_stock(&mut self, intended: u64, now: u64, request: &mut Request) {
-        let id = self.next_id();
         let user = self.person();
         let sku = self.skus.choose();
+        self.ask_stock(intended, now, user, sku, request);
+    }
+
+    /// Asks as anybody does: an operator is told the exact stock, and beside it what others are told a moment later over the same
+    /// connection would seem to go back.
+    fn follow_stock(&mut self, now: u64, sku: SkuId, request: &mut Request) {
+        let user = self.person();
+        self.ask_stock(now, now, user, sku, request);
+    }
+
+    fn ask_stock(&mut self, intended: u64, now: u64, user: u32, sku: SkuId, request: &mut Request) {
+        let id = self.next_id();
         let record = self.record(intended, now, Kind::ReadStock, user, id);
         record.lines = crate::ledger::LinesRef::One(Line { sku, qty: 0 });
         request.flight = id;
         request.user = user;
         request.path.extend_from_slice(b"/v1/stock/");
         request.path.extend_from_slice(self.skus.name(sku).as_bytes());
+    }
+
+    /// Keeps what a stock read said: for the verifier, whoever asked.
+    fn keep_stock(&mut self, flight: Flight, answer: Answer<'_>) {
+        let record = &self.ledger.records[flight as usize];
+        let (Ok(stock), Outcome::Done, [line]) = (
+            serde_json::from_slice::<Stock>(answer.body),
+            record.outcome,
+            self.ledger.lines(record),
+        ) else {
+            return;
+        };
+        let seen = StockSeen {
+            record: flight,
+            connection: answer.connection,
+            sku: line.sku,
+            stock,
+        };
+        self.ledger.stock_seen.push(seen);
     }
 
     fn remember(&mut self, origin: RecordId) {
@@ -258,11 +292,19 @@ impl Source for Load {
         {
             self.retries.pop_front();
             self.place_again(now, now, origin, request);
+            self.meter.sent();
+            return Next::Send;
+        }
+        if !self.pace.is_over(now)
+            && let Some(sku) = self.followed.due(now, self.next_id())
+        {
+            self.follow_stock(now, sku, request);
             return Next::Send;
         }
         match self.pace.take(now) {
             Due::Now(intended) => {
                 self.begin(intended, now, request);
+                self.meter.sent();
                 Next::Send
             }
             Due::At(at) => Next::WaitUntil(at),
@@ -275,8 +317,16 @@ impl Source for Load {
         record.answered = now;
         record.status = answer.status;
         record.outcome = judge(record.kind, answer.status, answer.body);
-        self.meter
-            .answered(now, answer.status, now.saturating_sub(record.intended));
+        if self.followed.answered(flight) {
+            self.keep_stock(flight, answer);
+            return;
+        }
+        self.meter.answered(
+            now,
+            answer.status,
+            now.saturating_sub(record.intended),
+            answer.body,
+        );
         let (kind, origin, outcome) = (record.kind, record.origin, record.outcome);
         match (kind, outcome) {
             (Kind::Place, Outcome::Made) => {
@@ -291,20 +341,7 @@ impl Source for Load {
                 }
             }
             (Kind::Place, Outcome::Unknown) => self.retries.push_back((now + RETRY_NS, origin)),
-            (Kind::ReadStock, Outcome::Done) => {
-                if let (Ok(stock), [line]) = (
-                    serde_json::from_slice::<Stock>(answer.body),
-                    self.ledger.lines(&self.ledger.records[flight as usize]),
-                ) {
-                    let seen = StockSeen {
-                        record: flight,
-                        connection: answer.connection,
-                        sku: line.sku,
-                        stock,
-                    };
-                    self.ledger.stock_seen.push(seen);
-                }
-            }
+            (Kind::ReadStock, Outcome::Done) => self.keep_stock(flight, answer),
             _ => {}
         }
     }
@@ -313,6 +350,9 @@ impl Source for Load {
         let record = &mut self.ledger.records[flight as usize];
         record.answered = now;
         record.outcome = Outcome::Unknown;
+        if self.followed.answered(flight) {
+            return;
+        }
         self.meter.lost();
         if record.kind == Kind::Place {
             let origin = record.origin;
@@ -324,8 +364,8 @@ impl Source for Load {
         self.over || self.stop.load(Ordering::Relaxed) || self.pace.is_over(now)
     }
 
-    fn tick(&mut self, now: u64) {
+    fn tick(&mut self, now: u64, connections: Connections) {
         self.over = self.pace.is_over(now);
-        self.meter.tick(now, self.pace.skipped());
+        self.meter.tick(now, self.pace.skipped(), connections);
     }
 }

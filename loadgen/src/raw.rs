@@ -1,10 +1,12 @@
 //! The same POST to any server, any 2xx being right: for comparisons with `return 200`. Nothing is verified.
 
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::meter::Meter;
 use crate::pace::{Due, Pace};
-use crate::request::{Answer, Flight, Method, Next, Request, Source};
+use crate::request::{Answer, Connections, Flight, Method, Next, Request, Source};
 use crate::skus::Chooser;
 
 /// Sends orders and only counts what comes back.
@@ -15,6 +17,8 @@ pub struct Raw {
     pub meter: Meter,
     /// Answers that were not 2xx.
     pub refused: u64,
+    /// Set from outside to end the load early.
+    pub stop: Arc<AtomicBool>,
     path: Vec<u8>,
     run: u64,
     users: u32,
@@ -31,6 +35,7 @@ impl Raw {
             pace,
             meter,
             refused: 0,
+            stop: Arc::default(),
             path: path.as_bytes().to_vec(),
             run,
             users: users.max(1),
@@ -67,6 +72,7 @@ impl Source for Raw {
             self.skus.name(sku)
         );
         self.sent += 1;
+        self.meter.sent();
         Next::Send
     }
 
@@ -75,6 +81,7 @@ impl Source for Raw {
             now,
             answer.status,
             now.saturating_sub(self.intended[flight as usize]),
+            answer.body,
         );
         self.refused += u64::from(!(200..300).contains(&answer.status));
         self.free.push(flight);
@@ -89,7 +96,10 @@ impl Source for Raw {
         self.pace.is_over(now)
     }
 
-    fn tick(&mut self, now: u64) {
-        self.meter.tick(now, self.pace.skipped());
+    fn tick(&mut self, now: u64, connections: Connections) {
+        if self.stop.load(Ordering::Relaxed) {
+            self.pace.stop();
+        }
+        self.meter.tick(now, self.pace.skipped(), connections);
     }
 }

@@ -1,14 +1,24 @@
-//! The table at the end, and the same as JSON.
+//! The table at the end, and the same as JSON and as a page.
+
+pub mod chart;
+pub mod document;
+pub mod facts;
+pub mod page;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use self::document::{Check, FaultSeen, KindRow, Report, ThresholdSeen, Verification};
+use crate::cli::ReportArgs;
+use crate::followed::Followed;
 use crate::ledger::{Kind, Ledger, Outcome};
-use crate::meter::{Latency, Meter, latency, latency_json};
+use crate::meter::{Latency, Meter, latency};
 use crate::net::pool::PoolStats;
+use crate::series::buckets;
+use crate::threshold::Threshold;
 use crate::verify::Findings;
 
 /// What the numbered invariants say, in a few words.
@@ -51,9 +61,13 @@ fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-fn rows(ledger: &Ledger, sent_in_run: usize) -> BTreeMap<Kind, Row> {
+fn rows(ledger: &Ledger, sent_in_run: usize, followed: &Followed) -> BTreeMap<Kind, Row> {
     let mut rows: BTreeMap<Kind, Row> = BTreeMap::new();
-    for record in &ledger.records[..sent_in_run.min(ledger.records.len())] {
+    let sent = &ledger.records[..sent_in_run.min(ledger.records.len())];
+    for (id, record) in sent.iter().enumerate() {
+        if record.kind == Kind::ReadStock && followed.is_read(id as u32) {
+            continue;
+        }
         let row = rows.entry(record.kind).or_insert_with(|| Row {
             latency: latency(),
             outcomes: BTreeMap::new(),
@@ -87,6 +101,8 @@ pub struct Summary<'a> {
     pub in_time: Duration,
     /// Generator's own CPU per request.
     pub cpu_us: f64,
+    /// Reads of stock that are no part of the load.
+    pub followed: &'a Followed,
 }
 
 impl Summary<'_> {
@@ -107,7 +123,7 @@ impl Summary<'_> {
             "\n{:<12} {:>9} {:>9} {:>9} {:>9} {:>9}  outcomes",
             "", "answers", "rate/s", "p50 ms", "p99 ms", "max ms"
         );
-        for (kind, row) in rows(self.ledger, self.sent_in_run) {
+        for (kind, row) in rows(self.ledger, self.sent_in_run, self.followed) {
             let l = &row.latency;
             let outcomes: Vec<String> = row
                 .outcomes
@@ -147,27 +163,91 @@ impl Summary<'_> {
         print_findings(self.findings);
     }
 
-    /// Writes `report.json` into `dir`.
-    pub fn write(&self, dir: &Path) -> Result<(), String> {
-        let kinds: serde_json::Map<String, Value> = rows(self.ledger, self.sent_in_run)
-            .iter()
+    /// The same as a document.
+    pub fn document(&self) -> Report {
+        let kinds = rows(self.ledger, self.sent_in_run, self.followed)
+            .into_iter()
             .map(|(kind, row)| {
-                let value = json!({ "latency_us": latency_json(&row.latency), "outcomes": row.outcomes });
-                (kind_name(*kind).replace(' ', "_"), value)
+                let outcomes = row.outcomes.into_iter().map(|(name, n)| (name.to_string(), n));
+                let row = KindRow {
+                    latency_us: (&row.latency).into(),
+                    outcomes: outcomes.collect(),
+                };
+                (kind_name(kind).replace(' ', "_"), row)
             })
             .collect();
         let (made, fast) = self.made();
-        let report = json!({
-            "orders_made": made, "orders_made_in_time": fast, "in_time_ms": self.in_time.as_millis() as u64,
-            "seed": self.seed, "rate": self.meter.rate(), "seconds": self.meter.seconds(),
-            "latency_us": latency_json(&self.meter.all), "statuses": self.meter.statuses, "kinds": kinds,
-            "errors": self.meter.errors, "lost": self.meter.lost, "skipped": self.skipped,
-            "connects": self.stats.connects, "connect_failures": self.stats.connect_failures,
-            "generator_cpu_us_per_request": self.cpu_us,
-            "verified": self.findings.is_clean(), "verification": findings_json(self.findings),
-        });
-        write_json(dir, &report)
+        Report {
+            orders_made: made,
+            orders_made_in_time: fast,
+            in_time_ms: self.in_time.as_millis() as u64,
+            seed: self.seed,
+            kinds,
+            verified: self.findings.is_clean(),
+            verification: Some(verification(self.findings)),
+            ..measured(self.meter, self.skipped, self.stats, self.cpu_us)
+        }
     }
+}
+
+/// What is measured whoever answers.
+pub fn measured(meter: &Meter, skipped: u64, stats: &PoolStats, cpu_us: f64) -> Report {
+    let mut report = Report {
+        answers: meter.all.len(),
+        rate: meter.rate(),
+        seconds: meter.seconds(),
+        latency_us: (&meter.all).into(),
+        statuses: meter.statuses.clone(),
+        refusals: meter.series.refusals(),
+        errors: meter.errors,
+        lost: meter.lost,
+        skipped,
+        connects: stats.connects,
+        connect_failures: stats.connect_failures,
+        generator_cpu_us_per_request: cpu_us,
+        ended_early: stats.gave_up.clone(),
+        series: meter.series.points().to_vec(),
+        distribution: buckets(&meter.all),
+        ..Report::default()
+    };
+    report.not_2xx = report.refused();
+    report
+}
+
+/// Checks the thresholds, notes them in the report and prints them.
+pub fn check_thresholds(report: &mut Report, thresholds: &[Threshold]) {
+    for threshold in thresholds {
+        let (value, held) = threshold.check(report);
+        println!(
+            "threshold {threshold}: {} ({value})",
+            if held { "held" } else { "BROKEN" }
+        );
+        report.thresholds.push(ThresholdSeen {
+            threshold: threshold.to_string(),
+            value,
+            held,
+        });
+    }
+}
+
+/// Writes `report.json` and `report.html` into `dir`.
+pub fn write(dir: &Path, report: &Report) -> Result<(), String> {
+    let value = serde_json::to_value(report).map_err(|e| format!("--report {}: {e}", dir.display()))?;
+    write_json(dir, &value)?;
+    let page = dir.join("report.html");
+    std::fs::write(&page, page::draw(report)).map_err(|e| format!("{}: {e}", page.display()))
+}
+
+/// `tidegate-loadgen report`.
+pub fn redraw(args: &ReportArgs) -> Result<(), String> {
+    let report = Report::read(&args.report)?;
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| args.report.with_extension("html"));
+    std::fs::write(&out, page::draw(&report)).map_err(|e| format!("{}: {e}", out.display()))?;
+    println!("{}", out.display());
+    Ok(())
 }
 
 /// Prints what was checked and what was found.
@@ -197,19 +277,39 @@ pub fn print_findings(findings: &Findings) {
     );
 }
 
+fn verification(findings: &Findings) -> Verification {
+    let check = |(n, words): (u8, &str)| Check {
+        invariant: n,
+        name: words.into(),
+        checked: findings.checked.get(&n).copied().unwrap_or(0),
+        faults: findings.counts.get(&n).copied().unwrap_or(0),
+    };
+    let fault = |f: &crate::verify::Fault| FaultSeen {
+        invariant: f.invariant,
+        what: f.what.clone(),
+    };
+    Verification {
+        checked: findings.checked.clone(),
+        faults: findings.counts.clone(),
+        checks: INVARIANTS.into_iter().map(check).collect(),
+        first_faults: findings.faults.iter().map(fault).collect(),
+        notes: findings.notes.clone(),
+    }
+}
+
 /// The same as JSON.
 pub fn findings_json(findings: &Findings) -> Value {
-    let faults: Vec<Value> = findings
-        .faults
-        .iter()
-        .map(|f| json!({ "invariant": f.invariant, "what": f.what }))
-        .collect();
-    json!({ "checked": findings.checked, "faults": findings.counts, "first_faults": faults, "notes": findings.notes })
+    serde_json::to_value(verification(findings)).unwrap_or_default()
 }
 
 /// Writes `report.json` into `dir`.
 pub fn write_json(dir: &Path, report: &Value) -> Result<(), String> {
-    let blame = |e: &dyn std::fmt::Display| format!("--report {}: {e}", dir.display());
+    let blame = |e: &dyn std::fmt::Display| {
+        format!(
+            "--report {}: {e}; name a directory that can be written",
+            dir.display()
+        )
+    };
     std::fs::create_dir_all(dir).map_err(|e| blame(&e))?;
     let text = serde_json::to_string_pretty(report).map_err(|e| blame(&e))?;
     std::fs::write(dir.join("report.json"), text).map_err(|e| blame(&e))

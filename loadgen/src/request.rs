@@ -66,6 +66,21 @@ pub struct Answer<'a> {
     pub connection: u32,
 }
 
+/// How a pool's connections are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Wanted.
+    pub wanted: usize,
+    /// Connected, the handshake behind them.
+    pub ready: usize,
+    /// Requests that wait for an answer.
+    pub in_flight: usize,
+    /// Made since the start.
+    pub made: u64,
+    /// Attempts that failed since the start.
+    pub failed: u64,
+}
+
 /// What to do with a free worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -88,5 +103,5 @@ pub trait Source: 'static {
     /// Whether nothing more will be sent. The pool closes once nothing is in flight either.
     fn is_finished(&self, now: u64) -> bool;
     /// Called about ten times a second.
-    fn tick(&mut self, _now: u64) {}
+    fn tick(&mut self, _now: u64, _connections: Connections) {}
 }

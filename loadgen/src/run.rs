@@ -2,27 +2,29 @@
 
 use std::rc::Rc;
 
-use serde_json::json;
-
+use crate::Verdict;
 use crate::cli::{RunArgs, Tokens};
 use crate::clock::{Clock, cpu_time};
+use crate::followed::Followed;
 use crate::ledger::Ledger;
+use crate::live::{self, Live};
 use crate::load::Load;
-use crate::meter::{Meter, latency_json};
+use crate::meter::Meter;
 use crate::net::link::Http;
 use crate::net::pool::{self, PoolConfig};
 use crate::net::session::{TlsClient, Trust};
 use crate::pace::Pace;
 use crate::raw::Raw;
-use crate::report::{Summary, write_json};
+use crate::report::document::Report;
+use crate::report::{self, Summary, facts};
 use crate::skus::Chooser;
 use crate::target::Target;
 use crate::users::{Mint, Users};
 use crate::verify::api::Asker;
 use crate::verify::proof::{self, Scope};
 
-/// Runs, prints and reports; `Ok(true)` when everything held.
-pub fn run(args: &RunArgs) -> Result<bool, String> {
+/// Runs, prints and reports.
+pub fn run(args: &RunArgs) -> Result<Verdict, String> {
     let clock = Clock::start();
     // A run with an old seed makes the old choices; its keys and users are new all the same.
     let run = clock.zero_unix_ms();
@@ -43,9 +45,9 @@ fn verified(
     clock: Clock,
     users: &Rc<Users>,
     seed: u64,
-) -> Result<bool, String> {
+) -> Result<Verdict, String> {
     if args.token_key.is_none() {
-        return Err("--token-key FILE (DATA/token.key of the gateway) signs the users' tokens".into());
+        return Err("who signs the users' tokens? --token-key FILE: DATA/token.key of the gateway".into());
     }
     // Questions are spread over few connections: they are not the load.
     let asking = PoolConfig {
@@ -63,8 +65,9 @@ fn verified(
     let start = clock.now();
     let rate = (!args.closed_loop).then_some(args.rate);
     let pace = Pace::new(rate, start, args.duration, args.max_requests).with_lag(args.lag_max);
-    let meter = Meter::new(start, args.quiet);
-    let load = Load::new(
+    let live = live_view(args)?;
+    let meter = Meter::new(start, args.quiet).with_view(live.as_ref().map(Live::pulse));
+    let mut load = Load::new(
         pace,
         meter,
         Ledger::new(clock.zero_unix_ms()),
@@ -73,14 +76,20 @@ fn verified(
         users.count(),
         seed,
     );
+    load.followed = Followed::first(usize::from(args.follow_skus), names.len(), start);
+    if let Some(live) = &live {
+        load.stop = live.stop();
+    }
     let cpu = cpu_time();
     let (mut load, stats) = pool::run(config, clock, users, load)?;
     let cpu = cpu_time().saturating_sub(cpu);
+    load.meter.finish(load.pace.skipped());
+    let ended_early = end_view(live);
     if load.meter.all.is_empty() {
         return Err(stats
             .gave_up
             .or(stats.last_error)
-            .unwrap_or_else(|| "no answers".into()));
+            .unwrap_or_else(|| "no answers; run longer (--duration), and look at the gateway's log".into()));
     }
     if !args.quiet {
         eprintln!("verifying {} requests", load.ledger.records.len());
@@ -104,15 +113,52 @@ fn verified(
         seed,
         in_time: args.in_time,
         cpu_us: cpu.as_secs_f64() * 1e6 / load.meter.all.len() as f64,
+        followed: &load.followed,
     };
     summary.print();
-    if let Some(dir) = &args.report {
-        summary.write(dir)?;
-    }
+    let mut report = summary.document();
+    report.stock = load.followed.series(&load.ledger, &names, start);
+    report.ended_early = report.ended_early.or(ended_early);
+    conclude(args, config, clock, &mut report)?;
     if let Some(why) = &stats.gave_up {
         eprintln!("the load ended early: {why}");
     }
-    Ok(findings.is_clean() && stats.gave_up.is_none())
+    let is_right = findings.is_clean() && stats.gave_up.is_none();
+    Ok(verdict(is_right, &report))
+}
+
+/// Thresholds, and the report's files.
+fn conclude(args: &RunArgs, config: &PoolConfig, clock: Clock, report: &mut Report) -> Result<(), String> {
+    report::check_thresholds(report, &args.thresholds);
+    if let Some(dir) = &args.report {
+        report.run = facts::gather(args, config, clock.zero_unix_ms());
+        report::write(dir, report)?;
+    }
+    Ok(())
+}
+
+/// What is wrong with the shop goes before what is slow.
+fn verdict(is_right: bool, report: &Report) -> Verdict {
+    match (is_right, report.thresholds_hold()) {
+        (false, _) => Verdict::NotVerified,
+        (true, false) => Verdict::ThresholdBroken,
+        (true, true) => Verdict::Held,
+    }
+}
+
+/// The live view, when it is wanted and there is a terminal.
+fn live_view(args: &RunArgs) -> Result<Option<Live>, String> {
+    if args.live && live::has_terminal() {
+        Live::start(&args.target, args.duration).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Gives the terminal back; why the run ended early, if somebody at the view said so.
+fn end_view(live: Option<Live>) -> Option<String> {
+    live.is_some_and(Live::end)
+        .then(|| "ended from the live view".to_string())
 }
 
 /// How the arguments connect.
@@ -126,7 +172,7 @@ pub fn pool_config(args: &RunArgs) -> Result<PoolConfig, String> {
         (None, false) => match args.token_key.as_ref().map(|key| key.with_file_name("cert.pem")) {
             Some(path) if path.is_file() => Trust::File(path),
             _ if target.tls => {
-                return Err("whose certificate to believe? --cacert FILE, or --insecure".into());
+                return Err("whose certificate to believe? --cacert FILE (DATA/cert.pem of the gateway), or --insecure".into());
             }
             _ => Trust::Anyone,
         },
@@ -172,7 +218,7 @@ fn raw(
     clock: Clock,
     users: &Rc<Users>,
     seed: u64,
-) -> Result<bool, String> {
+) -> Result<Verdict, String> {
     let start = clock.now();
     let rate = (!args.closed_loop).then_some(args.rate);
     let pace = Pace::new(rate, start, args.duration, args.max_requests).with_lag(args.lag_max);
@@ -182,17 +228,23 @@ fn raw(
         &config.target.path
     };
     let chooser = Chooser::new(&args.skus, args.sku_count, seed);
-    let source = Raw::new(
+    let live = live_view(args)?;
+    let mut source = Raw::new(
         pace,
-        Meter::new(start, args.quiet),
+        Meter::new(start, args.quiet).with_view(live.as_ref().map(Live::pulse)),
         path,
         seed,
         users.count(),
         chooser,
     );
+    if let Some(live) = &live {
+        source.stop = live.stop();
+    }
     let cpu = cpu_time();
-    let (raw, stats) = pool::run(config, clock, users, source)?;
+    let (mut raw, stats) = pool::run(config, clock, users, source)?;
     let cpu = cpu_time() - cpu;
+    raw.meter.finish(raw.pace.skipped());
+    let ended_early = end_view(live);
     let answers = raw.meter.all.len();
     let cpu_us = cpu.as_secs_f64() * 1e6 / answers.max(1) as f64;
     println!(
@@ -205,21 +257,15 @@ fn raw(
         raw.meter.lost,
         raw.pace.skipped(),
     );
-    if let Some(dir) = &args.report {
-        let report = json!({
-            "answers": answers, "rate": raw.meter.rate(), "seconds": raw.meter.seconds(),
-            "latency_us": latency_json(&raw.meter.all), "statuses": raw.meter.statuses,
-            "not_2xx": raw.refused, "lost": raw.meter.lost, "skipped": raw.pace.skipped(),
-            "connects": stats.connects, "connect_failures": stats.connect_failures,
-            "generator_cpu_us_per_request": cpu_us, "verified": false,
-        });
-        write_json(dir, &report)?;
-    }
+    let mut report = report::measured(&raw.meter, raw.pace.skipped(), &stats, cpu_us);
+    report.seed = seed;
+    report.ended_early = report.ended_early.or(ended_early);
+    conclude(args, config, clock, &mut report)?;
     if let Some(why) = stats.gave_up {
         return Err(why);
     }
     if let (true, Some(e)) = (raw.meter.lost > 0 || answers == 0, &stats.last_error) {
         eprintln!("last error: {e}");
     }
-    Ok(answers > 0 && raw.refused == 0)
+    Ok(verdict(answers > 0 && raw.refused == 0, &report))
 }

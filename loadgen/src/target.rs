@@ -17,23 +17,30 @@ pub struct Target {
     pub path: String,
 }
 
+/// What a target looks like.
+const WANTED: &str = "want a URL such as https://127.0.0.1:8443";
+
 impl Target {
     /// Parses `http[s]://host[:port][/path]` and resolves the host.
     pub fn parse(url: &str) -> Result<Target, String> {
-        let uri: http::Uri = url.parse().map_err(|e| format!("--target {url}: {e}"))?;
+        let uri: http::Uri = url
+            .parse()
+            .map_err(|e| format!("--target {url}: {e}; {WANTED}"))?;
         let tls = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err(format!("--target {url}: want http:// or https://")),
+            _ => return Err(format!("--target {url}: {WANTED}")),
         };
-        let host = uri.host().ok_or_else(|| format!("--target {url}: no host"))?;
+        let host = uri
+            .host()
+            .ok_or_else(|| format!("--target {url}: no host; {WANTED}"))?;
         let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_string();
         let addr = (bare.as_str(), port)
             .to_socket_addrs()
-            .map_err(|e| format!("--target {url}: {e}"))?
+            .map_err(|e| format!("--target {url}: {e}; spell its host otherwise, or give its address"))?
             .next()
-            .ok_or_else(|| format!("--target {url}: the host has no address"))?;
+            .ok_or_else(|| format!("--target {url}: the host has no address; give one"))?;
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
         Ok(Target {
             addr,

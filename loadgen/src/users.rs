@@ -31,8 +31,14 @@ struct Claims<'a> {
 impl Mint {
     /// Reads a PKCS#8 PEM Ed25519 key. `unix_s` is now; tokens are good for `ttl_s` seconds.
     pub fn open(path: &Path, unix_s: u64, ttl_s: u64) -> Result<Mint, String> {
-        let pem = std::fs::read(path).map_err(|e| format!("--token-key {}: {e}", path.display()))?;
-        Mint::from_pem(&pem, unix_s, ttl_s).map_err(|e| format!("--token-key {}: {e}", path.display()))
+        let blame = |e: &dyn std::fmt::Display| {
+            format!(
+                "--token-key {}: {e}; name DATA/token.key of the gateway",
+                path.display()
+            )
+        };
+        let pem = std::fs::read(path).map_err(|e| blame(&e))?;
+        Mint::from_pem(&pem, unix_s, ttl_s).map_err(|e| blame(&e))
     }
 
     /// As [`Mint::open`], from the PEM's bytes.

@@ -129,8 +129,18 @@ pub fn issue(key_file: &Path, user: &str, roles: &[&str], now_s: u64, ttl_s: u64
     if user.is_empty() || user.len() > SUBJECT_BYTES_MAX {
         return Err(format!("a user's name has 1 to {SUBJECT_BYTES_MAX} bytes"));
     }
-    let pem = std::fs::read(key_file).map_err(|error| format!("{}: {error}", key_file.display()))?;
-    let wrong = |error| format!("{}: not an Ed25519 private key: {error}", key_file.display());
+    let pem = std::fs::read(key_file).map_err(|error| {
+        format!(
+            "{}: {error}; read it as the user that tidegate runs as",
+            key_file.display()
+        )
+    })?;
+    let wrong = |error| {
+        format!(
+            "{}: not an Ed25519 private key: {error}; name the gateway's data directory with --data",
+            key_file.display()
+        )
+    };
     let key = EncodingKey::from_ed_pem(&pem).map_err(wrong)?;
     let mut header = Header::new(Algorithm::EdDsa.name());
     header.kid = Some(LOCAL_KID.into());

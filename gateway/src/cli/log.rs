@@ -24,9 +24,8 @@ pub(super) fn verify(data: &Path) -> Result<(), String> {
     let logs = logs(data)?;
     let (mut records, mut segments) = (0, 0);
     for log in &logs {
-        let walked = verify_log(&mut Files::new(data, *log), *log, &mut chains).map_err(
-            |error: WalkError<io::Error, Infallible>| format!("{}: {error}", directory(data, *log).display()),
-        )?;
+        let walked = verify_log(&mut Files::new(data, *log), *log, &mut chains)
+            .map_err(|error: WalkError<io::Error, Infallible>| faulty(data, *log, &error))?;
         println!(
             "log {log}: {} records in {} segments, ends in {} at {}{}",
             walked.records,
@@ -57,7 +56,9 @@ pub(super) fn dump(data: &Path) -> Result<(), String> {
         Ok(()) => Ok(()),
         // The reader (`head`, say) has what it wanted.
         Err(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(Stop::Output(error)) => Err(format!("standard output: {error}")),
+        Err(Stop::Output(error)) => Err(format!(
+            "standard output: {error}; free space there, or send it elsewhere"
+        )),
         // What was read before the fault is printed; the fault decides the exit status.
         Err(Stop::Log(problem)) => {
             let _ = out.flush();
@@ -85,16 +86,25 @@ fn dump_to(data: &Path, out: &mut impl Write) -> Result<(), Stop> {
         walk(&mut Files::new(data, log), log, &mut chains, Planted::None, visit).map_err(
             |error| match error {
                 WalkError::Stopped(error) => Stop::Output(error),
-                other => Stop::Log(format!("{}: {other}", directory(data, log).display())),
+                other => Stop::Log(faulty(data, log, &other)),
             },
         )?;
     }
     if undecodable > 0 {
         return Err(Stop::Log(format!(
-            "{undecodable} records hold no entry that this version knows"
+            "{undecodable} records hold no entry that this version knows; read them with the version that wrote them"
         )));
     }
     Ok(())
+}
+
+/// Where the fault is, and that the directory is worth more as it is than repaired by hand.
+fn faulty(data: &Path, log: LogId, error: &dyn std::fmt::Display) -> String {
+    format!(
+        "{}: {error}; keep the directory as it is, start on a copy from before, and send what `tidegate diagnose --data {}` writes",
+        directory(data, log).display(),
+        data.display()
+    )
 }
 
 fn directory(data: &Path, log: LogId) -> PathBuf {
@@ -103,10 +113,20 @@ fn directory(data: &Path, log: LogId) -> PathBuf {
 
 /// The logs in the order in which a shard's chain runs through them: the manifest's layouts, oldest first. Directories that
 /// the manifest does not name are not logs of this data (a start that failed half way made them).
-fn logs(data: &Path) -> Result<Vec<LogId>, String> {
+pub(super) fn logs(data: &Path) -> Result<Vec<LogId>, String> {
     let path = data.join("MANIFEST");
-    let bytes = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let manifest = Manifest::decode(&bytes).map_err(|error| format!("{}: {error}", path.display()))?;
+    let bytes = fs::read(&path).map_err(|error| {
+        format!(
+            "{}: {error}; name a data directory that tidegate has served, and that this user may read",
+            path.display()
+        )
+    })?;
+    let manifest = Manifest::decode(&bytes).map_err(|error| {
+        format!(
+            "{}: {error}; restore it from a copy of the directory",
+            path.display()
+        )
+    })?;
     let named = manifest
         .layouts
         .iter()
@@ -116,13 +136,13 @@ fn logs(data: &Path) -> Result<Vec<LogId>, String> {
 }
 
 /// One log's segment files.
-struct Files {
+pub(super) struct Files {
     directory: PathBuf,
     open: Option<(SegmentNumber, File)>,
 }
 
 impl Files {
-    fn new(data: &Path, log: LogId) -> Files {
+    pub(super) fn new(data: &Path, log: LogId) -> Files {
         Files {
             directory: directory(data, log),
             open: None,

@@ -59,6 +59,15 @@ fn every_other_command_parses() {
         &["token", "--user", "alice"],
         &["check-config", "f.toml"],
         &["config", "default"],
+        &["doctor", "--json", "--data", "d", "--set", "a.b=c"],
+        &[
+            "diagnose",
+            "--seconds",
+            "60",
+            "--out",
+            "b.tar.gz",
+            "--with-addresses",
+        ],
         &["log", "verify", "data"],
         &["log", "dump", "data"],
     ] {
@@ -69,6 +78,9 @@ fn every_other_command_parses() {
         &["token", "--user", "a", "--role", "king"],
         &["token", "--user", "a", "--ttl", "x"],
         &["log"],
+        &["doctor", "data"],
+        &["diagnose", "--seconds", "0"],
+        &["diagnose", "--seconds", "61"],
     ] {
         assert!(parse(args).is_err(), "{args:?}");
     }

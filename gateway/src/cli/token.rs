@@ -36,13 +36,13 @@ pub(super) fn print(args: &TokenArgs) -> Result<(), String> {
     let key = own_token_key(&args.data);
     if !key.exists() {
         return Err(format!(
-            "{} does not exist: the first start of tidegate makes it",
+            "{} does not exist: the first start of tidegate makes it; start it, or name its data directory with --data",
             key.display()
         ));
     }
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_err(|_| "the clock stands before 1970")?;
+        .map_err(|_| "the clock stands before 1970; set it")?;
     println!(
         "{}",
         jwt::issue(&key, &args.user, &roles, now.as_secs(), args.ttl.as_secs())?

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,24 @@ pub fn run(data: &Path) -> Command {
     command
 }
 
+/// Runs a command to its end.
+pub fn tidegate(args: &[&str]) -> Output {
+    Command::new(TIDEGATE)
+        .args(args)
+        .output()
+        .expect("the binary starts")
+}
+
+/// What a process said.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A path of a test, as an argument.
+pub fn path(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
 /// A running gateway; killed with -9 when dropped.
 pub struct Gateway {
     child: Child,
@@ -52,6 +70,13 @@ impl Gateway {
     pub fn start_with(data: &Path, file: &Path) -> Gateway {
         let mut command = run(data);
         command.arg("--config").arg(file);
+        Gateway::launch(data, command)
+    }
+
+    /// Starts with more environment.
+    pub fn start_in(data: &Path, environment: &[(&str, &str)]) -> Gateway {
+        let mut command = run(data);
+        command.envs(environment.iter().copied());
         Gateway::launch(data, command)
     }
 

@@ -34,7 +34,7 @@ pub struct Gateway {
 pub fn free_address() -> Result<SocketAddr, String> {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|l| l.local_addr())
-        .map_err(|e| format!("no free port: {e}"))
+        .map_err(|e| format!("no free port: {e}; is loopback up (`ip link show lo`)?"))
 }
 
 impl Gateway {
@@ -61,7 +61,12 @@ impl Gateway {
             .stdout(output)
             .stderr(errors)
             .spawn()
-            .map_err(|e| format!("{}: {e}", setup.program.display()))?;
+            .map_err(|e| {
+                format!(
+                    "{}: {e}; build it, or name it with --tidegate",
+                    setup.program.display()
+                )
+            })?;
         Ok(Gateway {
             child: Arc::new(Mutex::new(child)),
             admin: setup.admin,
@@ -73,14 +78,18 @@ impl Gateway {
         let start = Instant::now();
         while start.elapsed() < patience {
             if let Some(status) = self.ended() {
-                return Err(format!("the gateway ended while it started: {status}"));
+                return Err(format!(
+                    "the gateway ended while it started: {status}; its last lines are above"
+                ));
             }
             if is_ready(self.admin) {
                 return Ok(start.elapsed());
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        Err(format!("the gateway was not ready within {patience:?}"))
+        Err(format!(
+            "the gateway was not ready within {patience:?}; its last lines are above, and `tidegate doctor` times the disk"
+        ))
     }
 
     fn ended(&self) -> Option<ExitStatus> {
@@ -90,7 +99,9 @@ impl Gateway {
     /// Kills it with -9 and waits for its end. `Err` when it had ended by itself.
     pub fn kill(&self) -> Result<(), String> {
         if let Some(status) = self.ended() {
-            return Err(format!("the gateway ended by itself: {status}"));
+            return Err(format!(
+                "the gateway ended by itself: {status}; its last lines are above"
+            ));
         }
         let mut child = self.child.lock().map_err(|_| "a thread of the drill panicked")?;
         child

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Fault, start};
 use crate::clock::Clock;
+use crate::followed::Followed;
 use crate::ledger::Ledger;
 use crate::load::Load;
 use crate::meter::Meter;
@@ -22,6 +23,11 @@ const SHOP: &str = "order=70,multi=10,read=5,stock=5,cancel=5,confirm=3,repeat=2
 
 /// Loads a shop with `stock` units of each of four SKUs with `requests`, and proves it.
 fn run(fault: Fault, mix: &str, stock: u64, requests: u64) -> Findings {
+    run_following(0, fault, mix, stock, requests).0
+}
+
+/// As [`run`], while the stock of the first `follow` SKUs is read each second.
+fn run_following(follow: usize, fault: Fault, mix: &str, stock: u64, requests: u64) -> (Findings, Load) {
     let addr = start(fault, &["A", "B", "C", "D"], stock);
     let target = Target::parse(&format!("http://{addr}")).unwrap();
     let config = PoolConfig {
@@ -49,7 +55,8 @@ fn run(fault: Fault, mix: &str, stock: u64, requests: u64) -> Findings {
     let mut skus = asker.skus(&names).unwrap();
     let pace = Pace::new(None, clock.now(), Duration::from_secs(20), Some(requests));
     let meter = Meter::new(clock.now(), true);
-    let load = Load::new(pace, meter, Ledger::new(1), chooser, mix.parse().unwrap(), 50, 1);
+    let mut load = Load::new(pace, meter, Ledger::new(1), chooser, mix.parse().unwrap(), 50, 1);
+    load.followed = Followed::first(follow, names.len(), clock.now());
     let (mut load, _) = pool::run(&config, clock, &users, load).unwrap();
     let scope = Scope {
         read_back: 10_000,
@@ -58,7 +65,8 @@ fn run(fault: Fault, mix: &str, stock: u64, requests: u64) -> Findings {
         one_buyer: false,
         exclusive: true,
     };
-    prove(&asker, &mut load.ledger, &names, &mut skus, &scope).unwrap()
+    let findings = prove(&asker, &mut load.ledger, &names, &mut skus, &scope).unwrap();
+    (findings, load)
 }
 
 fn faults(findings: &Findings) -> Vec<u8> {
@@ -72,6 +80,20 @@ fn a_correct_shop_passes_with_plenty_and_when_it_is_sold_out() {
         assert!(findings.is_clean(), "{:?}", findings.faults);
         assert!(findings.checked[&3] > 20 && findings.checked[&14] > 10);
     }
+}
+
+#[test]
+fn the_stock_that_is_followed_is_verified_and_no_part_of_the_load() {
+    let (findings, load) = run_following(2, Fault::None, "orders", 100_000, 500);
+    assert!(findings.is_clean(), "{:?}", findings.faults);
+    assert_eq!(load.meter.all.len(), 500, "only orders are metered");
+    let stock = load.followed.series(&load.ledger, load.skus.names(), 0);
+    let skus: Vec<&str> = stock.iter().map(|s| s.sku.as_str()).collect();
+    assert_eq!(skus, ["A", "B"]);
+    assert!(
+        findings.checked[&1] > stock.len() as u64,
+        "the verifier has seen them"
+    );
 }
 
 #[test]

@@ -108,6 +108,11 @@ impl Link {
             }
     }
 
+    /// Whether it is connected, its handshake behind it.
+    pub fn is_ready(&self) -> bool {
+        !self.dead.get() && self.state.borrow().session.is_ready()
+    }
+
     /// Requests without an answer.
     pub fn in_flight(&self) -> usize {
         match &self.state.borrow().protocol {
@@ -205,7 +210,9 @@ impl Link {
         match (session.alpn(), self.http) {
             (None, Http::One) => Ok(()),
             (Some(name), http) if name == http.alpn() => Ok(()),
-            _ => Err("the server does not speak the protocol asked for (ALPN)".into()),
+            _ => {
+                Err("the server does not speak the protocol asked for (ALPN); choose the other --http".into())
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use super::runtime::{self, Timer};
 use super::session::TlsClient;
 use crate::clock::Clock;
 use crate::limits::READ_BYTES;
-use crate::request::{Answer, Flight, Next, Request, Source};
+use crate::request::{Answer, Connections, Flight, Next, Request, Source};
 use crate::target::Target;
 use crate::users::Users;
 
@@ -130,7 +130,8 @@ async fn lead<S: Source>(shared: Rc<Shared<S>>) {
         shared.pump(now);
         if now >= housekeeping_at {
             housekeeping_at = now + 100_000_000;
-            shared.with_source(|s| s.tick(now));
+            let connections = shared.connections();
+            shared.with_source(|s| s.tick(now, connections));
             shared.drop_stuck(now);
             if shared
                 .links
@@ -147,7 +148,10 @@ async fn lead<S: Source>(shared: Rc<Shared<S>>) {
             if now - connected_at > shared.config.patience_ns {
                 let stats = &mut *shared.stats.borrow_mut();
                 let last = stats.last_error.clone().unwrap_or_else(|| "no answer".into());
-                stats.gave_up = Some(format!("no connection to {}: {last}", shared.config.target.addr));
+                let addr = shared.config.target.addr;
+                stats.gave_up = Some(format!(
+                    "no connection to {addr}: {last}; does the gateway run, and does it listen there (--target)?"
+                ));
                 break;
             }
         }
@@ -161,6 +165,19 @@ async fn lead<S: Source>(shared: Rc<Shared<S>>) {
 impl<S: Source> Shared<S> {
     fn with_source<R>(&self, f: impl FnOnce(&mut S) -> R) -> Option<R> {
         self.source.borrow_mut().as_mut().map(f)
+    }
+
+    fn connections(&self) -> Connections {
+        let links = self.links.borrow();
+        let stats = self.stats.borrow();
+        let in_flight: usize = links.iter().map(|l| l.in_flight()).sum();
+        Connections {
+            wanted: self.config.connections,
+            ready: links.iter().filter(|l| l.is_ready()).count(),
+            in_flight,
+            made: stats.connects,
+            failed: stats.connect_failures,
+        }
     }
 
     /// Gives due requests to idle connections.

@@ -63,7 +63,12 @@ struct Pinned {
 
 impl Pinned {
     fn open(path: &Path, provider: Arc<CryptoProvider>) -> Result<Pinned, String> {
-        let blame = |e: &dyn std::fmt::Display| format!("--cacert {}: {e}", path.display());
+        let blame = |e: &dyn std::fmt::Display| {
+            format!(
+                "--cacert {}: {e}; name DATA/cert.pem of the gateway, or its authority's",
+                path.display()
+            )
+        };
         let mut roots = RootCertStore::empty();
         let mut certificates = Vec::new();
         for cert in CertificateDer::pem_file_iter(path).map_err(|e| blame(&e))? {

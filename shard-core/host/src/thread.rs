@@ -235,7 +235,7 @@ impl ShardThread {
         if let Err(error) = written {
             let (log, segment, offset) = (self.settings.log, batch.segment, batch.offset);
             return self.fail(format!(
-                "writing logs/{log}/{}, offset {offset}: {error}",
+                "writing logs/{log}/{}, offset {offset}: {error}; look at the disk, then start again: what was answered is in the log",
                 segment.file_name()
             ));
         }

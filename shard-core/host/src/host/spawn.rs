@@ -85,7 +85,10 @@ impl Start {
         let writer = match disk::open(self.selected, &self.log_dir) {
             Ok(writer) => writer,
             Err(error) => {
-                let text = format!("opening the log writer for {}: {error}", self.log_dir.display());
+                let text = format!(
+                    "opening the log writer for {}: {error}; `tidegate doctor` looks at disk and limits",
+                    self.log_dir.display()
+                );
                 return self.shared.fail(Failure { thread, text });
             }
         };
@@ -112,7 +115,10 @@ struct PanicGuard {
 impl Drop for PanicGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let text = format!("shard thread {} panicked; this is a bug in tidegate", self.thread);
+            let text = format!(
+                "shard thread {} panicked; this is a bug in tidegate: the log holds every order that was answered, start it again and report what is above",
+                self.thread
+            );
             self.shared.fail(Failure {
                 thread: self.thread,
                 text,
