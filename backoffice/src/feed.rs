@@ -153,10 +153,14 @@ where
             self.stats.batches.fetch_add(1, Ordering::Relaxed);
             self.stats.applied.fetch_add(count, Ordering::Relaxed);
         }
+        // A shard that had to be stopped takes nothing from the others.
+        let mut told = Ok(fed);
         for mark in marks {
-            self.source.applied(mark)?;
+            if let Err(line) = self.source.applied(mark) {
+                told = Err(line);
+            }
         }
-        Ok(fed)
+        told
     }
 
     /// A shard that the store cannot follow is stopped, and the others go on; anything else is tried again.

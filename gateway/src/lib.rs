@@ -8,12 +8,14 @@
 pub mod address;
 pub mod admin;
 pub mod auth;
+pub mod backoffice;
 pub mod breaker;
 pub mod catalogue;
 pub mod certs;
 pub mod cli;
 pub mod codes;
 pub mod config;
+pub mod desk;
 pub mod first_start;
 pub mod gcra;
 pub mod limits;

@@ -11,9 +11,9 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// to its turn, and more work would not help it.
 pub const ARRIVALS: usize = 64;
 
-/// What the backoffice has said that one net thread takes in one turn: some microseconds each, so that a crowd on the slow lane
-/// adds less to an order's turn than the verifications do.
-pub const LANE_EVENTS_PER_TURN: usize = 128;
+/// What the backoffice has said that one net thread takes in one turn: some 10 us each with the answer's encryption, so a third of a
+/// millisecond. The rest waits for the next turn, behind the orders that have come meanwhile.
+pub const LANE_EVENTS_PER_TURN: usize = 32;
 
 /// Tokens that one net thread verifies in one turn: some 30 us each with Ed25519, so three milliseconds. Then the shards get what is
 /// there, answers leave, and sockets are read again, so that it is known what waits since when. Of twice the load that can be

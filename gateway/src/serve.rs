@@ -14,13 +14,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use tidegate_host::{Host, NetPort, Progress};
 use tidegate_lane::{LanePort, LaneServer};
+use tidegate_log::ShardMark;
 
 use crate::admin::{self, Admin};
 use crate::auth::jwks::{self, FetchStats};
 use crate::auth::keys::{self, SharedKeys};
+use crate::backoffice;
 use crate::certs::Certificates;
 use crate::config::checked::own_certificate_files;
 use crate::config::{Config, Sources};
+use crate::desk::Desk;
 use crate::first_start::Banner;
 use crate::live::Live;
 use crate::logging::Filter;
@@ -36,11 +39,37 @@ use crate::{catalogue, first_start};
 /// How long a start waits for the first answer of `auth.jwks_url`.
 const FIRST_FETCH: Duration = Duration::from_secs(2);
 
-/// Starts what stands behind the edge: it runs the half of the slow lane that it is given, on a runtime of its own.
-pub type StartBackoffice = Box<dyn FnOnce(LaneServer) -> Result<(), String>>;
-
 /// What is wrong when the system gives no thread or descriptor.
 const MORE_THREADS: &str = "raise TasksMax and LimitNOFILE (systemd), or ulimit -u and -n";
+
+/// What stands behind the edge.
+pub struct Backoffice {
+    /// The name of the store that the data directory feeds.
+    pub store: String,
+    /// How far that store has each shard.
+    pub marks: Vec<ShardMark>,
+    /// Starts it, once the shards serve.
+    pub start: StartBackoffice,
+}
+
+/// Starts a backoffice; what it gives ends it, before the shards stop.
+pub type StartBackoffice = Box<dyn FnOnce(Behind<'_>) -> Result<EndBackoffice, String>>;
+
+/// Ends a backoffice.
+pub type EndBackoffice = Box<dyn FnOnce()>;
+
+/// Opens a backoffice, before the shards are recovered.
+pub type OpenBackoffice = Box<dyn FnOnce(&Config) -> Result<Backoffice, String>>;
+
+/// What a backoffice is given.
+pub struct Behind<'a> {
+    /// Its half of the slow lane: it runs on a runtime of the backoffice's own.
+    pub lane: LaneServer,
+    /// A way to the shards.
+    pub desk: Desk,
+    /// The shards, for their feed.
+    pub host: &'a Host,
+}
 
 /// Serves until a signal ends it. Returns the process's exit status: 0 after an orderly drain.
 ///
@@ -49,7 +78,8 @@ const MORE_THREADS: &str = "raise TasksMax and LimitNOFILE (systemd), or ulimit 
 ///
 /// `sources` is where `config` came from, for a reload; `filter` is what changes the log's filter then.
 pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i32, String> {
-    run_before(None, config, sources, filter)
+    let backoffice = backoffice::of(&config);
+    run_before(backoffice, config, sources, filter)
 }
 
 /// As [`run`], before a backoffice.
@@ -57,7 +87,7 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
 /// # Errors
 /// As [`run`], or what the backoffice could not start.
 pub fn run_before(
-    backoffice: Option<StartBackoffice>,
+    backoffice: Option<OpenBackoffice>,
     config: Config,
     sources: Sources,
     filter: Option<Filter>,
@@ -90,13 +120,13 @@ pub fn run_before(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let layout = Layout::of(&config, cores);
     let listeners = bind_all(config.server.listen, layout.nets)?;
-    let (host, mut ports) = start_host(&config, &layout)?;
+    let backoffice = backoffice.map(|open| open(&config)).transpose()?;
+    let (host, mut ports) = start_host(&config, &layout, backoffice.as_ref())?;
     let mut control = ports.pop().ok_or("the host gave too few ports")?;
     if first_start::is_catalogue_due(&config.server.data) {
         catalogue::put(&mut control, &first_start::sample_catalogue())?;
         first_start::catalogue_done(&config.server.data)?;
     }
-    drop(control);
 
     let address = net::local_address(&listeners[0]).map_err(|e| e.to_string())?;
     let net = Net::new(
@@ -149,9 +179,15 @@ pub fn run_before(
         )
     })?;
     await_keys(&keys, &first_fetch);
-    let lanes = match backoffice {
-        Some(start) => slow_lane(&config, &ports, start)?,
-        None => ports.iter().map(|_| None).collect(),
+    let (lanes, end_backoffice) = match backoffice {
+        Some(backoffice) => {
+            let (lanes, lane) = slow_lane(&config, &ports);
+            let desk = Desk::start(control).map_err(|e| format!("the thread desk: {e}; {MORE_THREADS}"))?;
+            let host = &host;
+            let end = (backoffice.start)(Behind { lane, desk, host })?;
+            (lanes.into_iter().map(Some).collect(), Some(end))
+        }
+        None => (ports.iter().map(|_| None).collect(), None),
     };
     let ends = ports.into_iter().zip(lanes).collect();
     let threads = spawn_nets(&net, &layout, ends, listeners, net_stats, shell)?;
@@ -174,7 +210,7 @@ pub fn run_before(
     let _ = io::stdout().flush();
     tracing::info!(%address, nets = layout.nets, shards = layout.shards, shell = ?shell, "serving");
     wait(signals, supervisor, &net, &host, &failed, &threads, &reloader);
-    end(threads, host, &net)
+    end(threads, end_backoffice, host, &net)
 }
 
 /// Gives the identity provider a moment, so that the first tokens are not refused for want of a key. It is no condition of the
@@ -203,7 +239,11 @@ fn bind_all(address: SocketAddr, nets: usize) -> Result<Vec<OwnedFd>, String> {
     Ok(listeners)
 }
 
-fn start_host(config: &Config, layout: &Layout) -> Result<(Host, Vec<NetPort>), String> {
+fn start_host(
+    config: &Config,
+    layout: &Layout,
+    backoffice: Option<&Backoffice>,
+) -> Result<(Host, Vec<NetPort>), String> {
     let began = Instant::now();
     Supervisor::recovering(0);
     let result = shards::start(
@@ -211,6 +251,7 @@ fn start_host(config: &Config, layout: &Layout) -> Result<(Host, Vec<NetPort>), 
         layout.shards,
         layout.shard_cores.clone(),
         layout.nets,
+        backoffice.map(|backoffice| (backoffice.store.as_str(), backoffice.marks.as_slice())),
         &mut |progress| match progress {
             Progress::Line(line) => tracing::info!("{line}"),
             Progress::Recovered { records, bytes } => {
@@ -228,19 +269,13 @@ fn start_host(config: &Config, layout: &Layout) -> Result<(Host, Vec<NetPort>), 
 }
 
 /// A port of the slow lane for each net thread; the backoffice has the other half.
-fn slow_lane(
-    config: &Config,
-    ports: &[NetPort],
-    start: StartBackoffice,
-) -> Result<Vec<Option<LanePort>>, String> {
+fn slow_lane(config: &Config, ports: &[NetPort]) -> (Vec<LanePort>, LaneServer) {
     let limits = tidegate_lane::Limits {
         exchanges: config.slow_lane.exchanges,
         running: config.slow_lane.running,
     };
     let bells = ports.iter().map(NetPort::bell).collect();
-    let (lanes, server) = tidegate_lane::lane(ports.len(), bells, limits);
-    start(server)?;
-    Ok(lanes.into_iter().map(Some).collect())
+    tidegate_lane::lane(ports.len(), bells, limits)
 }
 
 fn spawn_nets(
@@ -325,7 +360,12 @@ fn wait(
     net.shared.drain.store(true, Ordering::Relaxed);
 }
 
-fn end(threads: Vec<JoinHandle<io::Result<()>>>, host: Host, net: &Net) -> Result<i32, String> {
+fn end(
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    end_backoffice: Option<EndBackoffice>,
+    host: Host,
+    net: &Net,
+) -> Result<i32, String> {
     let mut status = 0;
     for thread in threads {
         match thread.join() {
@@ -338,6 +378,9 @@ fn end(threads: Vec<JoinHandle<io::Result<()>>>, host: Host, net: &Net) -> Resul
                 return Err("a net thread panicked; the log holds every order that was answered: start it again, and report what is above".into());
             }
         }
+    }
+    if let Some(end) = end_backoffice {
+        end();
     }
     debug_assert_eq!(net.shared.connections.load(Ordering::Relaxed), 0);
     match host.stop() {

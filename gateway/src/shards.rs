@@ -4,10 +4,16 @@ use std::sync::Arc;
 
 use tidegate_host::{Host, HostConfig, NetPort, Progress, StartError, WriterChoice};
 
+use tidegate_log::ShardMark;
+
 use crate::config::checked::{Config, Placement, Writer};
 use crate::limits::STOCK_EVERY_MS;
 
-/// Starts the host for `nets` net threads and one more port for the control side.
+/// The name of no store, in a data directory whose log keeps everything.
+pub const NO_STORE: &str = tidegate_host::NO_STORE;
+
+/// Starts the host for `nets` net threads and one more port for the control side. `store`: the name of the store that follows it, and
+/// how far that has each shard.
 ///
 /// # Errors
 /// The data directory cannot be used; the text says why and what to do.
@@ -16,11 +22,15 @@ pub fn start(
     threads: usize,
     cores: Option<Vec<usize>>,
     nets: usize,
+    store: Option<(&str, &[ShardMark])>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Host, Vec<NetPort>), StartError> {
     let shards = &config.shards;
     let mut host = HostConfig::new(&config.server.data);
-    host.store = store(config).to_owned();
+    if let Some((name, marks)) = store {
+        host.store = name.to_owned();
+        host.marks = marks.to_vec();
+    }
     host.shards = shards.count;
     host.threads = threads;
     host.cores = cores;
@@ -42,12 +52,6 @@ pub fn start(
         tracing::error!(thread = failure.thread, "{}", failure.text)
     }));
     Host::start(host, nets + 1, progress)
-}
-
-/// The store that the data directory of this configuration feeds, as its manifest names it. A directory that feeds another is refused.
-pub fn store(_config: &Config) -> &'static str {
-    // The only mode there is: `backoffice.mode = "none"`.
-    "none"
 }
 
 /// How many net and shard threads run, and on which cores, on a machine with `cores` cores.

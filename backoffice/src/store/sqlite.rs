@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::database::{Database, DatabaseError};
 
@@ -37,6 +37,15 @@ impl Sqlite {
             database: Arc::new(database),
             name: name.into(),
         })
+    }
+
+    /// The name of the store in a file, which is not changed.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no store.
+    pub fn name_of(path: &Path) -> Result<String, DatabaseError> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Ok(connection.query_row("SELECT name FROM store", [], |row| row.get(0))?)
     }
 
     /// The name that was made with the file; the data directory's manifest keeps it.

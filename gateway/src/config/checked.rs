@@ -31,12 +31,23 @@ pub struct Config {
     pub http: Http,
     /// `[overload]`
     pub overload: Overload,
+    /// What stands behind the edge.
+    pub backoffice: BackofficeMode,
     /// `[slow_lane]`
     pub slow_lane: SlowLane,
     /// `[logging]`
     pub logging: Logging,
     /// What `/config` shows: every key with the value in force, secrets replaced.
     pub effective: serde_json::Value,
+}
+
+/// What stands behind the edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackofficeMode {
+    /// Nothing: the log keeps what is owed.
+    None,
+    /// A backoffice in this process, with its store in the data directory.
+    Embedded,
 }
 
 /// Where it listens and what it runs on.

@@ -245,7 +245,7 @@ section! {
 section! {
     /// `[backoffice]`
     RawBackoffice {
-        mode: String = "none".into(),
+        mode: String = "embedded".into(),
     }
 }
 

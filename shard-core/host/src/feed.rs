@@ -49,7 +49,7 @@ impl HostFeed {
         let durable = |thread: usize| Position::from_u64(stats[thread].durable_position.get());
         let read = self.feed.read(&mut self.files, Planted::None, durable, visit);
         if let Err(FeedError::Parted(parted)) = &read {
-            self.stop_shard(parted);
+            self.part(parted);
         }
         read
     }
@@ -66,15 +66,19 @@ impl HostFeed {
                 let (shard, op) = (ShardId(mark.shard), tidegate_shard_core::Op(mark.op));
                 self.keepers.ask(Job::Applied { shard, op });
             }
-            Err(parted) => self.stop_shard(parted),
+            Err(parted) => self.part(parted),
         }
         applied
     }
 
-    fn stop_shard(&self, parted: &Parted) {
+    fn part(&self, parted: &Parted) {
         eprintln!("tidegate: {parted}; the shard is stopped, its orders are refused");
-        let shard = ShardId(parted.shard());
-        self.thread_of(shard.0).tell(Notice::StopShard(shard));
+        self.stop_shard(parted.shard());
+    }
+
+    /// The store cannot follow a shard any more: it takes no further orders, until a start.
+    pub fn stop_shard(&self, shard: u16) {
+        self.thread_of(shard).tell(Notice::StopShard(ShardId(shard)));
     }
 
     fn thread_of(&self, shard: u16) -> &Mailbox {

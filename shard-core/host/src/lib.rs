@@ -36,3 +36,5 @@ pub use port::{Answer, Event, NetPort, Request, StageTimes, StockRow, Unavailabl
 pub use scrub::ScrubStats;
 pub use start_error::StartError;
 pub use stats::ThreadStats;
+/// The store of a data directory that feeds none.
+pub use tidegate_node::NO_STORE;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use tidegate_log::{AheadOfLog, ManifestError};
-use tidegate_node::OpenError;
+use tidegate_node::{NO_STORE, OpenError};
 
 /// Why a host did not start. The text is for the operator and names the file and the remedy.
 #[derive(Debug)]
@@ -94,7 +94,12 @@ fn remedy(error: &OpenError) -> &'static str {
         OpenError::MarkNotReached { .. } | OpenError::OtherHistory { .. } => {
             "; start with the directory that feeds this store, or with a store of its own"
         }
-        OpenError::OtherStore { .. } => "; name that store, or choose another directory with --data",
+        OpenError::OtherStore { wanted, .. } if wanted == NO_STORE => {
+            "; start with backoffice.mode=embedded, or choose another directory with --data"
+        }
+        OpenError::OtherStore { .. } => {
+            "; put that store's file back into the data directory, or choose another one with --data"
+        }
         OpenError::TooManyLayouts { .. } => "",
         OpenError::Threads { .. } => "; set shards.threads",
     }
@@ -153,7 +158,14 @@ mod tests {
                     found: "a".into(),
                     wanted: "b".into(),
                 },
-                "name that store, or choose another directory with --data",
+                "put that store's file back into the data directory",
+            ),
+            (
+                OpenError::OtherStore {
+                    found: "a".into(),
+                    wanted: NO_STORE.into(),
+                },
+                "start with backoffice.mode=embedded",
             ),
             (
                 OpenError::TooManyLayouts { threads: 3 },

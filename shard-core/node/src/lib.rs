@@ -23,6 +23,6 @@ pub mod segments;
 pub use feed::{Fed, Feed, FeedError, Parted};
 pub use files::{Files, join};
 pub use node::{Node, NodeConfig};
-pub use open::{OpenConfig, OpenError, Opened, open};
+pub use open::{NO_STORE, OpenConfig, OpenError, Opened, open};
 pub use output::{Answer, Envelope, Output, StockRow, Ticket, Unavailable};
 pub use planted::Planted;

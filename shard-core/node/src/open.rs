@@ -33,6 +33,9 @@ pub const MANIFEST: &str = "MANIFEST";
 /// The name of the hash from SKU to shard ([`tidegate_shard_core::shard_of`]).
 pub const HASH: &str = "siphash13-group";
 
+/// The store of a data directory that feeds none; its log keeps everything.
+pub const NO_STORE: &str = "none";
+
 /// How to start.
 #[derive(Clone, Debug)]
 pub struct OpenConfig {
@@ -65,7 +68,7 @@ impl OpenConfig {
         OpenConfig {
             shards,
             threads,
-            store: "none".to_owned(),
+            store: NO_STORE.to_owned(),
             marks: Vec::new(),
             entropy: 0,
             shard: ShardConfig::new(ShardId(0), shards),

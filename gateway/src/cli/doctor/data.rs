@@ -9,7 +9,7 @@ use tidegate_log::Manifest;
 
 use super::{Check, mounts};
 use crate::config::Config;
-use crate::shards;
+use crate::{backoffice, shards};
 
 const DIRECTORY: &str = "data directory";
 
@@ -170,7 +170,15 @@ pub(super) fn manifest(config: &Config, threads: usize) -> Check {
         }
     };
     match Manifest::decode(&bytes) {
-        Ok(manifest) => judge_manifest(&manifest, shards::store(config), threads),
+        Ok(manifest) => match backoffice::store(config) {
+            Ok(store) => judge_manifest(&manifest, &store, threads),
+            Err(error) => Check::fail(
+                name,
+                path.display().to_string(),
+                error,
+                "restore it from a copy of the directory",
+            ),
+        },
         Err(error) => Check::fail(
             name,
             path.display().to_string(),
@@ -198,7 +206,8 @@ pub(super) fn judge_manifest(manifest: &Manifest, store: &str, threads: usize) -
         "format 2, {} shards, store {:?}, {} starts",
         manifest.shards, manifest.store, manifest.start.0
     );
-    if manifest.store != store {
+    // A directory that fed none takes the store that comes.
+    if manifest.store != store && manifest.store != shards::NO_STORE {
         let wrong = format!(
             "the data directory feeds the store {:?}, not {store:?}",
             manifest.store
@@ -207,7 +216,7 @@ pub(super) fn judge_manifest(manifest: &Manifest, store: &str, threads: usize) -
             name,
             found,
             wrong,
-            "name its own store, or another directory with --data",
+            "put its own store back into the directory, start with backoffice.mode=embedded, or name another directory with --data",
         );
     }
     if threads > usize::from(manifest.shards) {

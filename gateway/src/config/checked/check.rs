@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
-    CertificateFiles, ClientAuth, Config, Http, Io, Limits, Logging, Overload, Placement, Server, Shards,
-    SlowLane, Timeouts, Tls, Writer, own_certificate_files,
+    BackofficeMode, CertificateFiles, ClientAuth, Config, Http, Io, Limits, Logging, Overload, Placement,
+    Server, Shards, SlowLane, Timeouts, Tls, Writer, own_certificate_files,
 };
 use crate::address::TrustedProxies;
 use crate::config::ConfigError;
@@ -24,15 +24,6 @@ impl Config {
     /// # Errors
     /// The first value that is not allowed, with its key.
     pub fn check(raw: RawConfig) -> Checked<Config> {
-        if raw.backoffice.mode != "none" {
-            return Err(ConfigError::new(
-                "backoffice.mode",
-                format!(
-                    "`{}` is not supported by this version: only \"none\" is (the edge alone)",
-                    raw.backoffice.mode
-                ),
-            ));
-        }
         let server = check_server(&raw.server)?;
         let tls = check_tls(&raw.tls, &server.data)?;
         Ok(Config {
@@ -42,12 +33,28 @@ impl Config {
             timeouts: check_timeouts(&raw)?,
             http: check_http(&raw)?,
             overload: check_overload(&raw)?,
+            backoffice: backoffice_mode("backoffice.mode", &raw.backoffice.mode)?,
             slow_lane: check_slow_lane(&raw.slow_lane)?,
             logging: check_logging(&raw)?,
             effective: effective(&raw, &server, &tls),
             server,
             tls,
         })
+    }
+}
+
+fn backoffice_mode(key: &str, word: &str) -> Checked<BackofficeMode> {
+    match word {
+        "none" => Ok(BackofficeMode::None),
+        "embedded" if cfg!(feature = "embedded") => Ok(BackofficeMode::Embedded),
+        "embedded" => Err(ConfigError::new(
+            key,
+            "this binary was built without the feature `embedded`; use \"none\", or a binary that has it",
+        )),
+        _ => Err(ConfigError::new(
+            key,
+            format!("`{word}` is neither \"embedded\" nor \"none\""),
+        )),
     }
 }
 

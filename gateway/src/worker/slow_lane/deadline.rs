@@ -29,8 +29,18 @@ impl Worker {
             }));
         }
         for key in late {
-            let detail = "the backoffice was asked and did not answer in time";
-            self.lane_fail(key, Code::BackofficeNoAnswer, detail, now_ns);
+            let (code, detail) = if gone {
+                (
+                    Code::BackofficeUnavailable,
+                    "the backoffice ended before it answered",
+                )
+            } else {
+                (
+                    Code::BackofficeNoAnswer,
+                    "the backoffice was asked and did not answer in time",
+                )
+            };
+            self.lane_fail(key, code, detail, now_ns);
         }
         self.lane_publish(now_ns);
     }

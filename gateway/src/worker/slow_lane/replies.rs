@@ -72,12 +72,22 @@ impl Worker {
                 if self.lane_give(key, &head, None, now_ns) {
                     self.lane_flow(key, now_ns);
                 } else {
-                    self.lane_over(key);
+                    self.lane_not_begun(key, now_ns);
                 }
             }
             None => self.lane_flow(key, now_ns),
         }
         self.lane_moved(slot);
+    }
+
+    /// The connection does not take an answer in pieces. If it is because nobody waits for it any more, it takes no refusal
+    /// either.
+    fn lane_not_begun(&mut self, key: Key, now_ns: u64) {
+        if let Some(exchange) = self.edge.lane.as_mut().and_then(|lane| lane.get_mut(key)) {
+            exchange.answer = None;
+        }
+        let detail = "the answer is longer than can be given at once; ask for less";
+        self.lane_fail(key, Code::BackofficeUnavailable, detail, now_ns);
     }
 
     /// Gives a connection an answer (`whole`), or the head of one. False: nobody waits for it any more.
@@ -93,29 +103,33 @@ impl Worker {
         };
         let status = head.status.as_u16();
         let (now, id) = (Nanos(now_ns), exchange.exchange);
-        let whole_ns = now_ns.saturating_sub(exchange.first_byte_ns);
-        edge.stats.answered(usize::from(exchange.route), status, whole_ns);
         let date = edge.date.at(edge.wall_ms);
         let headers = &answer::headers(head, exchange.request_id.as_bytes(), date);
-        let Some(body) = whole else {
-            let length = head.length;
-            let head = ConnHead {
-                status,
-                headers,
-                length,
-            };
-            return entry.conn.respond_head(now, id, &head);
-        };
-        let body: &[u8] = if answer::is_bodiless(head) { &[] } else { body };
-        entry.conn.respond(
-            now,
-            id,
-            &Answer {
+        let accepted = if let Some(body) = whole {
+            let body: &[u8] = if answer::is_bodiless(head) { &[] } else { body };
+            let answer = Answer {
                 status,
                 headers,
                 body,
-            },
-        )
+            };
+            entry.conn.respond(now, id, &answer)
+        } else {
+            let length = head.length;
+            entry.conn.respond_head(
+                now,
+                id,
+                &ConnHead {
+                    status,
+                    headers,
+                    length,
+                },
+            )
+        };
+        if accepted {
+            let whole_ns = now_ns.saturating_sub(exchange.first_byte_ns);
+            edge.stats.answered(usize::from(exchange.route), status, whole_ns);
+        }
+        accepted
     }
 
     /// The client may send as much more of its body as the backoffice has read.

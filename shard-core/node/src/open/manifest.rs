@@ -2,7 +2,7 @@
 
 use tidegate_log::{Layout, LogId, Manifest, SegmentNumber, StartNumber};
 
-use super::{HASH, MANIFEST, OpenConfig, OpenError, State};
+use super::{HASH, MANIFEST, NO_STORE, OpenConfig, OpenError, State};
 use crate::checkpoint;
 use crate::files::Files;
 use crate::segments;
@@ -16,9 +16,13 @@ pub(super) fn read_manifest<F: Files>(files: &mut F, config: &OpenConfig) -> Res
     if !files.list("")?.iter().any(|name| name == MANIFEST) {
         return new_manifest(files, config);
     }
-    let manifest = Manifest::decode(&files.read(MANIFEST)?).map_err(OpenError::Manifest)?;
+    let mut manifest = Manifest::decode(&files.read(MANIFEST)?).map_err(OpenError::Manifest)?;
     if manifest.hash != HASH {
         return Err(OpenError::OtherHash { found: manifest.hash });
+    }
+    // A directory that fed no store has freed nothing: whatever store comes can follow it from its first op.
+    if manifest.store == NO_STORE {
+        manifest.store.clone_from(&config.store);
     }
     if manifest.store != config.store {
         return Err(OpenError::OtherStore {

@@ -157,17 +157,27 @@ fn a_damaged_record_that_was_acknowledged_stops_the_start_with_file_and_offset()
 }
 
 #[test]
-fn a_directory_of_another_store_or_without_its_manifest_is_refused() {
+fn a_directory_that_fed_no_store_takes_one_and_is_then_refused_to_any_other() {
     let mut files = Memory::default();
     drop(open_shop(&mut files, 1));
-    let other = tidegate_node::OpenConfig {
-        store: "mysql".to_owned(),
+    let of = |store: &str| tidegate_node::OpenConfig {
+        store: store.to_owned(),
         ..config(4, 1)
     };
-    assert!(matches!(
-        open(&mut files, &other, &mut |_| {}),
-        Err(OpenError::OtherStore { .. })
-    ));
+    drop(open(&mut files, &of("mysql"), &mut |_| {}).unwrap());
+    for other in ["sqlite", "none"] {
+        assert!(matches!(
+            open(&mut files, &of(other), &mut |_| {}),
+            Err(OpenError::OtherStore { .. })
+        ));
+    }
+    drop(open(&mut files, &of("mysql"), &mut |_| {}).unwrap());
+}
+
+#[test]
+fn a_directory_without_its_manifest_is_refused() {
+    let mut files = Memory::default();
+    drop(open_shop(&mut files, 1));
     files.files.remove("MANIFEST");
     assert!(matches!(
         open(&mut files, &config(4, 1), &mut |_| {}),

@@ -1,0 +1,85 @@
+//! The backoffice in the gateway's own process: a store in the data directory, a thread that follows the log, and a runtime of its own for
+//! the slow lane and the payments.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_backoffice::api;
+use tidegate_backoffice::feed::Feed;
+use tidegate_backoffice::shop::Shop;
+use tidegate_backoffice::store::{FILE, Sqlite};
+use tidegate_follow::Store as _;
+
+use super::follow::{HostSource, shard_mark};
+use super::shards::DeskShards;
+use crate::config::Config;
+use crate::serve::{Backoffice, Behind, EndBackoffice};
+
+/// Threads of the runtime. Its work is asking the store and the shards, and waiting for them.
+const WORKERS: usize = 2;
+/// Queries of the store at the same time.
+const BLOCKING_MAX: usize = 8;
+/// How long what is under way may take at the end.
+const LAST_WORK: Duration = Duration::from_secs(5);
+
+/// The name of the store of a data directory, if there is one.
+///
+/// # Errors
+/// A line: the store cannot be read.
+pub fn name(config: &Config) -> Result<Option<String>, String> {
+    let path = config.server.data.join(FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    Sqlite::name_of(&path)
+        .map(Some)
+        .map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Opens the store, or makes it.
+///
+/// # Errors
+/// A line: the store cannot be used, and what to do.
+pub fn open(config: &Config) -> Result<Backoffice, String> {
+    let path = config.server.data.join(FILE);
+    let failed = |error: &dyn std::fmt::Display| {
+        format!(
+            "{}: {error}; restore it from a copy, or start with backoffice.mode=none on a data directory that never had a store",
+            path.display()
+        )
+    };
+    let mut store = Sqlite::open(&path).map_err(|error| failed(&error))?;
+    let marks = store.marks().map_err(|error| failed(&error))?;
+    let marks: Vec<_> = marks.into_iter().map(shard_mark).collect();
+    Ok(Backoffice {
+        store: store.name().to_owned(),
+        marks: marks.clone(),
+        start: Box::new(move |behind| start(store, &marks, behind)),
+    })
+}
+
+fn start(
+    store: Sqlite,
+    marks: &[tidegate_log::ShardMark],
+    behind: Behind<'_>,
+) -> Result<EndBackoffice, String> {
+    let threads =
+        |error: std::io::Error| format!("the backoffice: {error}; raise TasksMax (systemd), or ulimit -u");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING_MAX)
+        .thread_name("backoffice")
+        .enable_all()
+        .build()
+        .map_err(threads)?;
+    let source = behind.host.feed(marks).ok_or("the shards have ended")?;
+    let shop = Shop::new(Arc::clone(store.database()), Arc::new(DeskShards(behind.desk)));
+    let feed = Feed::start(HostSource(source), store).map_err(threads)?;
+    let router = api::router(Arc::clone(&shop));
+    runtime.spawn(async move { shop.run().await });
+    runtime.spawn(behind.lane.serve(router));
+    Ok(Box::new(move || {
+        drop(feed);
+        runtime.shutdown_timeout(LAST_WORK);
+    }))
+}
