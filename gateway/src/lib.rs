@@ -21,6 +21,7 @@ pub mod live;
 pub mod logging;
 pub mod net;
 pub mod observe;
+pub mod recorder;
 pub mod reload;
 pub mod serve;
 pub mod shards;

@@ -21,6 +21,7 @@ use crate::config::checked::{Io, Limits};
 use crate::gcra::{SETS_DEFAULT, Table};
 use crate::limits::LISTEN_BACKLOG;
 use crate::live::Live;
+use crate::recorder::{Recorder, Tape};
 use crate::shards::Layout;
 use crate::worker::http_date::HttpDate;
 use crate::worker::inflight::Inflight;
@@ -46,6 +47,8 @@ pub struct Net {
     pub buckets: Buckets,
     /// Breakers of the shard threads.
     pub board: Arc<Board>,
+    /// The flight recorder's tapes, one a net thread.
+    pub tapes: Vec<Tape>,
 }
 
 /// The buckets of all net threads, one table a limit.
@@ -82,7 +85,9 @@ impl Net {
             drain: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
         });
+        let requests = live.current().observe.recorder_requests;
         Net {
+            tapes: (0..layout.nets).map(|_| Tape::new(requests)).collect(),
             buckets: Buckets::new(&live.current().limits, clock::now_ns()),
             board: Arc::new(Board::new(layout.nets, layout.shards)),
             live,
@@ -141,6 +146,7 @@ impl Net {
             keys: Arc::clone(&self.keys),
             buckets: self.buckets.clone(),
             board: Arc::clone(&self.board),
+            tape: self.tapes[net].clone(),
             net,
         }
     }
@@ -151,6 +157,7 @@ struct EdgeParts {
     keys: Arc<SharedKeys>,
     buckets: Buckets,
     board: Arc<Board>,
+    tape: Tape,
     net: usize,
 }
 
@@ -170,6 +177,7 @@ impl EdgeParts {
             stock: StockView::default(),
             draft: Default::default(),
             stats,
+            recorder: Recorder::new(&self.tape, clock::now_ns()),
             ids: RequestIds::new(random()),
             jitter: Jitter::new(random()),
             date: HttpDate::default(),

@@ -31,6 +31,8 @@ pub struct Config {
     pub http: Http,
     /// `[overload]`
     pub overload: Overload,
+    /// `[observe]`
+    pub observe: Observe,
     /// `[logging]`
     pub logging: Logging,
     /// What `/config` shows: every key with the value in force, secrets replaced.
@@ -228,6 +230,13 @@ pub struct Overload {
     pub inflight_per_thread: usize,
     /// TLS handshakes one net thread finishes a turn.
     pub handshakes_per_turn: usize,
+}
+
+/// What is kept to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observe {
+    /// Requests that the flight recorder of each net thread remembers, 192 bytes each; 0: none.
+    pub recorder_requests: usize,
 }
 
 /// What is logged, and how.

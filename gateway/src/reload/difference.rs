@@ -156,6 +156,7 @@ pub fn in_force(now: &Config, read: Config, waits: &[String]) -> Config {
             inflight_per_thread: now.overload.inflight_per_thread,
             ..read.overload
         },
+        observe: now.observe,
         logging: Logging {
             json: now.logging.json,
             ..read.logging

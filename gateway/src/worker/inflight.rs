@@ -2,6 +2,7 @@
 
 use tidegate_conn::ExchangeId;
 
+use crate::recorder::Known;
 use crate::worker::request_id::RequestId;
 
 /// A request on its way. Its [`ticket`](Inflight::begin) travels with the command.
@@ -23,6 +24,8 @@ pub struct Waiting {
     pub deadline_ns: u64,
     /// Echoed in the answer.
     pub request_id: RequestId,
+    /// For the recorder.
+    pub known: Known,
 }
 
 struct Entry {

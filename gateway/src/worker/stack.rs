@@ -14,6 +14,7 @@ use crate::breaker::board::Board;
 use crate::codes::Code;
 use crate::config::Config;
 use crate::gcra;
+use crate::recorder::{Entry, Known, Recorder, Stages};
 use crate::worker::answer::Draft;
 use crate::worker::http_date::HttpDate;
 use crate::worker::inflight::{Inflight, Waiting};
@@ -53,6 +54,8 @@ pub struct Edge {
     pub draft: Draft,
     /// Figures of this thread.
     pub stats: Arc<NetStats>,
+    /// The last requests of this thread, and the SKUs in demand.
+    pub recorder: Recorder,
     /// One breaker a shard thread.
     pub breakers: Vec<Progress>,
     /// Where operators see and set them.
@@ -86,6 +89,22 @@ pub struct Origin {
     pub peer: IpAddr,
 }
 
+/// A request whose answer is in the draft.
+pub struct Ended<'a> {
+    /// Index of its route.
+    pub route: usize,
+    /// Echoed in the answer.
+    pub id: &'a RequestId,
+    /// First byte of the head, monotonic nanoseconds.
+    pub first_byte_ns: u64,
+    /// What was found out about it.
+    pub known: &'a Known,
+    /// The refusal's code, if it was one.
+    pub code: Option<Code>,
+    /// Where its time went, if a shard answered.
+    pub stages: Option<Stages>,
+}
+
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -113,16 +132,26 @@ impl Edge {
         let id = self.ids.of(picked.x_request_id, picked.traceparent);
         let route = route::of(request.head.method, request.head.path_and_query);
         let index = route.as_ref().map_or(route::NO_ROUTE, Route::index);
-        let step = route.and_then(|route| self.layers(origin, request, route, id, now_ns));
-        match step {
+        let mut known = Known::new(request.head.method, origin.peer);
+        let step = route.and_then(|route| self.layers(origin, request, route, id, &mut known, now_ns));
+        let code = match step {
             Ok(Step::Waiting) => return Step::Waiting,
-            Ok(Step::Answered) => {}
+            Ok(Step::Answered) => None,
             Err(refusal) => {
                 self.stats.refused(refusal.code());
                 refusal.write(&mut self.draft);
+                Some(refusal.code())
             }
-        }
-        self.finish(index, id, request.first_byte_at.0, now_ns);
+        };
+        let ended = Ended {
+            route: index,
+            id: &id,
+            first_byte_ns: request.first_byte_at.0,
+            known: &known,
+            code,
+            stages: None,
+        };
+        self.finish(&ended, now_ns);
         Step::Answered
     }
 
@@ -132,11 +161,15 @@ impl Edge {
         request: &Request<'_>,
         route: Route,
         id: RequestId,
+        known: &mut Known,
         now_ns: u64,
     ) -> Result<Step, Refusal> {
+        known.see(&route);
         let address = self.proxies.client(origin.peer, forwarded(request));
+        known.client = address;
         limit::address(&self.limit_address, address, now_ns, &mut self.jitter)?;
         let caller = identify::caller(self, &route, request, now_ns)?;
+        known.buyer = caller.as_ref().map(|caller| caller.buyer);
         limit::user(&self.limit_user, caller.as_ref(), now_ns, &mut self.jitter)?;
         let exact = caller.as_ref().is_some_and(|caller| caller.operator);
         if let Route::ReadStock(sku) = &route
@@ -147,13 +180,16 @@ impl Edge {
             return Ok(Step::Answered);
         }
         let command = command::of(&route, caller.as_ref(), request)?;
+        if let Command::Place(place) = &command {
+            known.sku = place.lines.first().map(|line| line.sku);
+        }
         let shard = home_shard(&command, self.port.shards());
         breaker::admit(self, &command, shard)?;
         self.send(
             origin,
             request,
             &route,
-            id,
+            (id, known),
             ShardRequest {
                 ticket: 0,
                 at_ns: request.whole_at.0,
@@ -169,7 +205,7 @@ impl Edge {
         origin: Origin,
         request: &Request<'_>,
         route: &Route,
-        request_id: RequestId,
+        (request_id, known): (RequestId, &Known),
         mut command: ShardRequest,
         now_ns: u64,
     ) -> Result<Step, Refusal> {
@@ -185,6 +221,7 @@ impl Edge {
             whole_ns: request.whole_at.0,
             deadline_ns: now_ns + self.answer_ns,
             request_id,
+            known: *known,
         };
         let Some(ticket) = self.inflight.begin(waiting) else {
             return Err(self.overloaded());
@@ -203,12 +240,22 @@ impl Edge {
             .retry_after(self.jitter.spread(1))
     }
 
-    /// Adds what every answer carries, and counts it.
-    pub fn finish(&mut self, route: usize, id: RequestId, first_byte_ns: u64, now_ns: u64) {
-        self.draft.header("x-request-id", id.as_bytes());
+    /// Adds what every answer carries, counts it, and records it.
+    pub fn finish(&mut self, ended: &Ended<'_>, now_ns: u64) {
+        self.draft.header("x-request-id", ended.id.as_bytes());
         self.draft.header("date", self.date.at(self.wall_ms));
-        self.stats
-            .answered(route, self.draft.status(), now_ns.saturating_sub(first_byte_ns));
+        let (status, total_ns) = (self.draft.status(), now_ns.saturating_sub(ended.first_byte_ns));
+        self.stats.answered(ended.route, status, total_ns);
+        self.recorder.record(&Entry {
+            at_ms: self.wall_ms,
+            id: ended.id,
+            route: ended.route,
+            status,
+            code: ended.code,
+            total_ns,
+            stages: ended.stages,
+            known: ended.known,
+        });
     }
 }
 

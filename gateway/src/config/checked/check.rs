@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
-    CertificateFiles, ClientAuth, Config, Http, Io, Limits, Logging, Overload, Placement, Server, Shards,
-    Timeouts, Tls, Writer, own_certificate_files,
+    CertificateFiles, ClientAuth, Config, Http, Io, Limits, Logging, Observe, Overload, Placement, Server,
+    Shards, Timeouts, Tls, Writer, own_certificate_files,
 };
 use crate::address::TrustedProxies;
 use crate::config::ConfigError;
@@ -42,6 +42,7 @@ impl Config {
             timeouts: check_timeouts(&raw)?,
             http: check_http(&raw)?,
             overload: check_overload(&raw)?,
+            observe: check_observe(&raw)?,
             logging: check_logging(&raw)?,
             effective: effective(&raw, &server, &tls),
             server,
@@ -297,6 +298,13 @@ fn check_overload(raw: &RawConfig) -> Checked<Overload> {
             1 << 16,
         )?,
         handshakes_per_turn: within("overload.handshakes_per_turn", raw.handshakes_per_turn, 1, 1_000)?,
+    })
+}
+
+fn check_observe(raw: &RawConfig) -> Checked<Observe> {
+    let requests = raw.observe.recorder_requests;
+    Ok(Observe {
+        recorder_requests: within("observe.recorder_requests", requests, 0, 1 << 20)?,
     })
 }
 
