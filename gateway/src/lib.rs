@@ -14,6 +14,7 @@ pub mod certs;
 pub mod cli;
 pub mod codes;
 pub mod config;
+pub mod console;
 pub mod first_start;
 pub mod gcra;
 pub mod limits;

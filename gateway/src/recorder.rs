@@ -5,6 +5,7 @@
 //! too slow) never become requests of the edge: they are counted, not recorded.
 
 mod demand;
+mod filter;
 mod record;
 mod ring;
 
@@ -14,6 +15,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use demand::{Board, Row, Sketch};
+pub use filter::Filter;
 pub use record::{Entry, Known, Method, Record, Stages};
 pub use ring::{Ring, Writer};
 

@@ -7,19 +7,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use tidegate_host::{Host, NetPort, Progress};
 
+use crate::admin::desk::Desk;
+use crate::admin::token::AdminToken;
 use crate::admin::{self, Admin};
 use crate::auth::jwks::{self, FetchStats};
 use crate::auth::keys::{self, SharedKeys};
 use crate::certs::Certificates;
 use crate::config::checked::own_certificate_files;
 use crate::config::{Config, Sources};
+use crate::console::About;
 use crate::first_start::Banner;
 use crate::live::Live;
 use crate::logging::Filter;
@@ -46,6 +49,8 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
     let live = Arc::new(Live::new(Arc::clone(&config)));
     let fresh = first_start::is_fresh(&config.server.data);
     let made = first_start::prepare(&config)?;
+    let token = AdminToken::load_or_make(&config.server.data)?;
+    let log = filter.as_ref().map(Filter::recent).unwrap_or_default();
     net::raise_descriptor_limit(config.server.connections_max);
     let (shell, fallback) = Shell::choose(config.server.io)?;
     if let Some(line) = fallback {
@@ -60,7 +65,9 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
     let layout = Layout::of(&config, cores);
     let listeners = bind_all(config.server.listen, layout.nets)?;
     let (host, mut ports) = start_host(&config, &layout)?;
-    let mut control = ports.pop().ok_or("the host gave too few ports")?;
+    let too_few = "the host gave too few ports";
+    let desk = Desk::start(ports.pop().ok_or(too_few)?).map_err(|e| format!("the thread desk: {e}"))?;
+    let mut control = ports.pop().ok_or(too_few)?;
     if first_start::is_catalogue_due(&config.server.data) {
         catalogue::put(&mut control, &first_start::sample_catalogue())?;
         first_start::catalogue_done(&config.server.data)?;
@@ -108,6 +115,11 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
             certificates: Some(certificates),
             keys: Some(Arc::clone(&keys)),
             reload: config.tls.reload,
+            token,
+            tapes: net.tapes.clone(),
+            desk: Some(desk),
+            log,
+            about: about(&config),
         },
     )
     .map_err(|e| {
@@ -136,6 +148,21 @@ pub fn run(config: Config, sources: Sources, filter: Option<Filter>) -> Result<i
     tracing::info!(%address, nets = layout.nets, shards = layout.shards, shell = ?shell, "serving");
     wait(signals, &net, &host, &failed, &threads, &reloader);
     end(threads, host, &net)
+}
+
+/// What the console says of this run.
+fn about(config: &Config) -> About {
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    About {
+        run: format!("{}-{}", started.as_millis(), std::process::id()),
+        version: env!("CARGO_PKG_VERSION"),
+        build: if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        },
+        data: config.server.data.display().to_string(),
+    }
 }
 
 /// Gives the identity provider a moment, so that the first tokens are not refused for want of a key. It is no condition of the

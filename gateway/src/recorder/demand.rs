@@ -31,7 +31,9 @@ struct Counts {
 
 impl Counts {
     fn sum(&self) -> u32 {
-        self.orders.saturating_add(self.sold_out).saturating_add(self.refused)
+        self.orders
+            .saturating_add(self.sold_out)
+            .saturating_add(self.refused)
     }
 }
 
@@ -245,13 +247,12 @@ impl Row {
 impl Serialize for Row {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct as _;
-        let mut row = serializer.serialize_struct("Row", 7)?;
+        let mut row = serializer.serialize_struct("Row", 6)?;
         row.serialize_field("sku", self.sku.as_str())?;
         row.serialize_field("orders", &self.orders)?;
         row.serialize_field("sold_out", &self.sold_out)?;
         row.serialize_field("refused", &self.refused)?;
         row.serialize_field("missed_at_most", &self.missed_at_most)?;
-        row.serialize_field("seconds", &((self.seconds * 10.0).round() / 10.0))?;
         row.serialize_field("stock", &self.stock)?;
         row.end()
     }

@@ -41,11 +41,13 @@ impl Known {
     /// What the path says.
     pub fn see(&mut self, route: &Route) {
         match route {
-            Route::ReadOrder(order) | Route::Cancel(order) | Route::Confirm(order) => self.order = Some(*order),
+            Route::ReadOrder(order) | Route::Cancel(order) | Route::Confirm(order) => {
+                self.order = Some(*order)
+            }
             Route::ReadStock(sku) | Route::ReadSku(sku) | Route::PutSku(sku) | Route::ChangeStock(sku) => {
                 self.sku = Some(*sku);
             }
-            Route::Place => {}
+            _ => {}
         }
     }
 }
@@ -55,7 +57,9 @@ impl Known {
 pub struct Method(u8);
 
 impl Method {
-    const NAMES: [&str; 8] = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "other"];
+    const NAMES: [&str; 8] = [
+        "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "other",
+    ];
 
     fn of(name: &str) -> Method {
         let found = Method::NAMES.iter().position(|known| *known == name);
@@ -163,6 +167,41 @@ fn put(words: &mut [u64], bytes: &[u8]) {
     }
 }
 
+/// When it was answered, unix milliseconds.
+pub fn at_ms(words: &Words) -> u64 {
+    words[0] >> 16
+}
+
+/// The answer's status.
+pub fn status(words: &Words) -> u16 {
+    words[0] as u16
+}
+
+/// How long it took, to a tenth of a microsecond.
+pub fn total_ns(words: &Words) -> u64 {
+    (words[1] >> 32) * 100
+}
+
+/// Index of its route.
+pub fn route(words: &Words) -> usize {
+    (words[1] >> 8 & 0xff) as usize
+}
+
+/// The refusal's code.
+pub fn code(words: &Words) -> Option<Code> {
+    Code::ALL.get((words[1] >> 16 & 0xff) as usize).copied()
+}
+
+/// Whether this is its `x-request-id`.
+pub fn has_id(words: &Words, id: &str) -> bool {
+    let length = id_length(words);
+    id.len() == length && bytes_of(&words[ID..SKU]).starts_with(id.as_bytes())
+}
+
+fn id_length(words: &Words) -> usize {
+    (words[1] >> 24 & 0xff) as usize
+}
+
 fn bytes_of(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
@@ -172,9 +211,6 @@ fn bytes_of(words: &[u64]) -> Vec<u8> {
 pub struct Record {
     /// When it was answered, RFC 3339.
     pub at: String,
-    /// The same as unix milliseconds.
-    #[serde(skip)]
-    pub at_ms: u64,
     /// Its `x-request-id`.
     pub id: String,
     /// Its method.
@@ -212,46 +248,42 @@ pub struct StagesShown {
 impl Record {
     /// Reads what [`encode`] wrote; `None` for words that it cannot have written.
     pub fn decode(words: &Words) -> Option<Record> {
-        let (low, high) = (|word: u64| word as u32, |word: u64| (word >> 32) as u32);
-        let byte = |shift: u32| words[1] >> shift & 0xff;
         let flags = words[1] & 0xf;
-        let code = match byte(16) {
-            NO_CODE => None,
-            index => Some(Code::ALL.get(index as usize)?.word()),
-        };
-        let us = |ns: u32| f64::from(ns) / 1e3;
-        let stages = (flags & HAS_STAGES != 0).then(|| StagesShown {
-            ring_wait_us: us(low(words[2])),
-            decide_us: us(high(words[2])),
-            commit_us: us(low(words[3])),
-            reply_us: us(high(words[3])),
-        });
         let buyer = bytes_of(&words[5..7]);
-        let buyer = (flags & HAS_BUYER != 0).then(|| buyer.iter().map(|byte| format!("{byte:02x}")).collect());
         let client: [u8; 16] = bytes_of(&words[7..9]).try_into().ok()?;
         let sku = bytes_of(&words[SKU..]);
         let sku = match usize::from(sku[SKU_BYTES - 1]) {
             0 => None,
             length => Some(text(&sku, length)?),
         };
-        let at_ms = words[0] >> 16;
         let mut at = Vec::new();
-        push_rfc3339(&mut at, at_ms);
+        push_rfc3339(&mut at, at_ms(words));
         Some(Record {
             at: text(&at, at.len())?,
-            at_ms,
-            id: text(&bytes_of(&words[ID..SKU]), byte(24) as usize)?,
+            id: text(&bytes_of(&words[ID..SKU]), id_length(words))?,
             method: Method((words[1] >> 4 & 0xf) as u8).name(),
-            route: ROUTE_NAMES.get(byte(8) as usize)?,
-            status: words[0] as u16,
-            code,
-            total_us: f64::from(high(words[1])) / 10.0,
-            stages,
+            route: ROUTE_NAMES.get(route(words))?,
+            status: status(words),
+            code: code(words).map(Code::word),
+            total_us: total_ns(words) as f64 / 1e3,
+            stages: (flags & HAS_STAGES != 0).then(|| StagesShown::decode(words)),
             client: Ipv6Addr::from(client).to_canonical(),
-            buyer,
+            buyer: (flags & HAS_BUYER != 0).then(|| buyer.iter().map(|byte| format!("{byte:02x}")).collect()),
             sku,
             order: (words[4] != 0).then(|| words[4].to_string()),
         })
+    }
+}
+
+impl StagesShown {
+    fn decode(words: &Words) -> StagesShown {
+        let us = |ns: u64| (ns & 0xffff_ffff) as f64 / 1e3;
+        StagesShown {
+            ring_wait_us: us(words[2]),
+            decide_us: us(words[2] >> 32),
+            commit_us: us(words[3]),
+            reply_us: us(words[3] >> 32),
+        }
     }
 }
 
