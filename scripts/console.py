@@ -1,6 +1,8 @@
 """Drives the console in headless Chromium over its debugging pipe. Standard library only.
 
-usage: console.py CHROMIUM ADMIN_URL TOKEN_FILE ARTEFACTS PROFILE
+usage: console.py CHROMIUM ADMIN_URL TOKEN_FILE ARTEFACTS PROFILE RESTART
+
+RESTART is a shell command that starts the gateway again, in the background, after the page has drained it.
 """
 
 import base64
@@ -81,7 +83,7 @@ class Browser:
 
 
 def main():
-    chromium, admin, token_file, artefacts, profile = sys.argv[1:]
+    chromium, admin, token_file, artefacts, profile, restart = sys.argv[1:]
     with open(token_file, encoding="ascii") as file:
         token = file.read().strip()
     paused = lambda: json.load(urllib.request.urlopen(f"{admin}/skus/FLASH-1"))["paused"]
@@ -123,12 +125,19 @@ def main():
         browser.run(yes)
         browser.until("it is resumed", "document.getElementById('done').textContent.includes('resumed')")
         assert not paused(), "the page resumed the SKU"
+
+        browser.run("document.getElementById('drain').click()")
+        browser.until("it asks once", "document.getElementById('ask').open")
+        browser.run(yes)
+        browser.until("the gateway is gone", "document.getElementById('state').textContent === 'disconnected'", 30)
+        subprocess.run(["bash", "-c", restart], check=True)
+        browser.until("the page goes on after a restart", "document.getElementById('state').textContent === 'ready'", 30)
         if browser.problems:
             raise SystemExit("FAILED: " + "\n".join(browser.problems))
     finally:
         browser.process.kill()
         browser.process.wait()
-    print("console: numbers move; a SKU is paused and resumed with the token and not without")
+    print("console: numbers move; a SKU is paused and resumed with the token and not without; it goes on after a restart")
 
 
 main()

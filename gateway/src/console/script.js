@@ -79,15 +79,15 @@ function showHead(view) {
 }
 
 function showDemand(view) {
-  table("hot", ["SKU", "#orders", "#sold out", "#other refusals", "available", "#left", "#held", "#sold", ""], view.hot.map((row) => {
+  table("hot", ["SKU", "", "#orders", "#sold out", "#refused", "available", "#left", "#held", "#sold"], view.hot.map((row) => {
     const stock = row.stock;
     const act = row.paused ? "resume" : "pause";
     const name = element("span", row.paused ? "warn" : "", row.paused ? `${row.sku} (paused)` : row.sku);
     name.title = row.name ?? "";
-    return [name, [count(row.orders)], [count(row.sold_out)], [count(row.refused)],
+    const press = button(act === "pause" ? "Pause" : "Resume", `sku ${row.sku}`, () => actions.setPaused(row.sku, act));
+    return [name, press, [count(row.orders)], [count(row.sold_out)], [count(row.refused)],
       stock ? bar(stock.available / Math.max(1, stock.stocked)) : null,
-      [stock ? count(stock.available) : "–"], [stock ? count(stock.held) : "–"], [stock ? count(stock.sold) : "–"],
-      button(act === "pause" ? "Pause" : "Resume", `sku ${row.sku}`, () => actions.setPaused(row.sku, act))];
+      [stock ? count(stock.available) : "–"], [stock ? count(stock.held) : "–"], [stock ? count(stock.sold) : "–"]];
   }), "nobody has ordered anything in the last minute");
   table("refusals", ["reason", "#a second", "#since the start"],
     view.recent.refusals.map((row) => [row.reason, [count(row.per_s)], [count(row.total)]]), "none");
