@@ -95,10 +95,12 @@ def main():
         browser.until("SKUs are shown", "document.querySelectorAll('#hot tr').length > 3")
         before = browser.run("document.getElementById('hot').textContent")
         browser.until("numbers move", f"document.getElementById('hot').textContent !== {json.dumps(before)}")
+        # A picture for a page of documentation wants more than a few seconds in its charts.
+        time.sleep(float(os.environ.get("WARM_S", "0")))
         overflow = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
         for name, width, height, scheme in [
-            ("wide-light", 1600, 1000, "light"),
-            ("wide-dark", 1600, 1000, "dark"),
+            ("wide-light", 1600, 1250, "light"),
+            ("wide-dark", 1600, 1250, "dark"),
             ("narrow-light", 360, 1400, "light"),
             ("narrow-dark", 360, 1400, "dark"),
         ]:

@@ -25,7 +25,7 @@ bash "$work/start.sh" 127.0.0.1:0 "$work/banner"
 for _ in $(seq 300); do grep -q 'Place an order' "$work/banner" && break; sleep 0.1; done
 address=$(grep -o 'https://127.0.0.1:[0-9]*' "$work/banner" | head -n 1)
 admin=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/banner" | head -n 1)
-"$loadgen" run --target "$address" --token-key "$work/data/token.key" --rate "${RATE:-300}" --duration 60s --connections 8 --http 1 --skus zipf \
+"$loadgen" run --target "$address" --token-key "$work/data/token.key" --rate "${RATE:-300}" --duration 60s --connections 8 --http 1 --skus FLASH-1,SKU-1,SKU-2,SKU-3,SKU-4,SKU-5 \
     >"$work/load" 2>&1 &
 load=$!
 timeout 120 python3 scripts/console.py chromium "$admin" "$work/data/admin.token" "$artefacts" "$work/profile" \
