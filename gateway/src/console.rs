@@ -1,7 +1,7 @@
 //! The live console: one page on the admin address that shows what happens inside, and lets an operator step in.
 //!
 //! The page, its style and its script are in the binary and ask for nothing from elsewhere; the script reads `/console.json` once a second.
-//! What changes over time is sampled here, so that a page that was just opened shows the last two minutes.
+//! What changes over time is sampled here while a page looks, so that one that is opened again shows the last two minutes.
 
 pub mod history;
 pub mod view;

@@ -1,5 +1,6 @@
 //! The console's routes: the page, what it shows, and SKUs by name.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,32 +13,38 @@ use super::desk::{Desk, DeskError};
 use super::metrics;
 use super::server::{Shared, failure, json};
 use crate::console::view::{Gauges, Hot, ROWS, SLOW_WITHIN, Sku, feed_figures};
-use crate::console::{View, history::Sample};
+use crate::console::{History, View, history::Sample};
 use crate::recorder::{Board, Filter, Row};
 use crate::worker::clock;
 
 /// How often counters are sampled for the charts.
 const EVERY: Duration = Duration::from_secs(1);
+/// How long a page that was closed is waited for.
+const LOOKED_WITHIN: Duration = Duration::from_secs(120);
 /// How long the page waits for the shards to describe a SKU before it shows what net threads know.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// Samples the counters for as long as the process lives: some 50 us a second.
+/// Samples the counters while a page looks: nobody pays for figures but the reader. What was sampled goes when nobody has looked for as
+/// long as a chart is.
 pub(super) async fn sample(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let sample = Sample::take(&*shared.admin.source, clock::now_ns());
-        shared
-            .history
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(sample);
+        let now_ns = clock::now_ns();
+        let looked_ns = shared.looked_ns.load(Ordering::Relaxed);
+        let mut history = shared.history.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked_ns == 0 || now_ns.saturating_sub(looked_ns) > LOOKED_WITHIN.as_nanos() as u64 {
+            *history = History::default();
+        } else {
+            history.push(Sample::take(&*shared.admin.source, now_ns));
+        }
     }
 }
 
 /// Everything the page shows.
 pub(super) async fn view(State(shared): State<Arc<Shared>>) -> Response {
+    shared.looked_ns.store(clock::now_ns(), Ordering::Relaxed);
     let hot = hot(&shared).await;
     let looked = tokio::task::spawn_blocking(move || {
         let admin = &shared.admin;

@@ -1,6 +1,7 @@
 //! The admin thread's routes.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ pub(super) struct Shared {
     pub(super) admin: Admin,
     pub(super) registry: Registry,
     pub(super) history: Mutex<History>,
+    /// When a console last looked, monotonic; 0: none has.
+    pub(super) looked_ns: AtomicU64,
     pub(super) began: Instant,
 }
 
@@ -54,6 +57,7 @@ pub(super) fn run(listener: TcpListener, admin: Admin) {
             admin,
             registry,
             history: Mutex::default(),
+            looked_ns: AtomicU64::new(0),
             began: Instant::now(),
         });
         tokio::spawn(watch(Arc::clone(&shared)));
