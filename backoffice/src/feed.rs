@@ -1,5 +1,7 @@
 //! The thread that follows the log into the store.
 
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -141,30 +143,50 @@ where
         }
     }
 
+    /// Reads on, a segment at most, and brings what comes into the store a batch at a time. The log is told at the end: what it gave is read
+    /// once.
     fn turn(&mut self) -> Result<Fed, String> {
-        let follower = &mut self.follower;
-        let fed = self.source.read(&mut |record| follower.take(record))?;
-        let count = self.follower.len() as u64;
-        let marks = match self.follower.bring_on(&mut NoBus, &mut self.store) {
-            Ok(marks) => marks,
-            Err(stuck) => return self.stuck(stuck),
-        };
-        if !marks.is_empty() {
-            self.stats.batches.fetch_add(1, Ordering::Relaxed);
-            self.stats.applied.fetch_add(count, Ordering::Relaxed);
+        let Worker {
+            source,
+            store,
+            follower,
+            stop,
+            stats,
+        } = self;
+        let (mut marks, mut stuck) = (BTreeMap::new(), None);
+        let read = source.read(&mut |record| {
+            if follower.take(record) {
+                return true;
+            }
+            if stop.load(Ordering::Acquire) {
+                return false;
+            }
+            match bring_on(follower, store, stats, &mut marks) {
+                Ok(()) => follower.take(record),
+                Err(why) => {
+                    stuck = Some(why);
+                    false
+                }
+            }
+        });
+        if stuck.is_none() {
+            stuck = bring_on(follower, store, stats, &mut marks).err();
         }
-        // A shard that had to be stopped takes nothing from the others.
-        let mut told = Ok(fed);
-        for mark in marks {
-            if let Err(line) = self.source.applied(mark) {
+        // A shard that has to be stopped takes nothing from the others.
+        let mut told = read;
+        for mark in marks.into_values() {
+            if let Err(line) = source.applied(mark) {
                 told = Err(line);
             }
         }
-        told
+        match stuck {
+            Some(stuck) => self.stuck(stuck),
+            None => told,
+        }
     }
 
     /// A shard that the store cannot follow is stopped, and the others go on; anything else is tried again.
-    fn stuck(&mut self, stuck: Stuck<std::convert::Infallible, S::Error>) -> Result<Fed, String> {
+    fn stuck(&mut self, stuck: StuckAt<S>) -> Result<Fed, String> {
         let Stuck::Store(error) = stuck else {
             return Ok(Fed::More);
         };
@@ -181,6 +203,27 @@ where
         self.follower.drop_shard(shard);
         Ok(Fed::More)
     }
+}
+
+type StuckAt<S> = Stuck<Infallible, <S as Store>::Error>;
+
+/// Brings what is under way into the store, and notes how far each shard is then.
+fn bring_on<S: Store>(
+    follower: &mut Follower,
+    store: &mut S,
+    stats: &FeedStats,
+    marks: &mut BTreeMap<u16, Mark>,
+) -> Result<(), StuckAt<S>> {
+    let count = follower.len() as u64;
+    if count == 0 {
+        return Ok(());
+    }
+    for mark in follower.bring_on(&mut NoBus, store)? {
+        marks.insert(mark.shard, mark);
+    }
+    stats.batches.fetch_add(1, Ordering::Relaxed);
+    stats.applied.fetch_add(count, Ordering::Relaxed);
+    Ok(())
 }
 
 fn now_ms() -> u64 {

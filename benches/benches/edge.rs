@@ -7,7 +7,10 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use tidegate::auth::keys::{KeySource, SharedKeys, Sources};
 use tidegate::auth::{Authenticator, jwt};
+use tidegate::recorder::{Entry, Known, Recorder, Stages, Tape};
+use tidegate::worker::request_id::RequestIds;
 use tidegate::worker::stack::decode;
+use tidegate_shard_core::{Buyer, OrderId, Outcome, Refusal, SkuName};
 
 /// Any time: tokens are made for it.
 const NOW_S: u64 = 1_763_000_000;
@@ -79,9 +82,52 @@ fn orders(c: &mut Criterion) {
     group.finish();
 }
 
+/// What the flight recorder adds to an order: a record, and a count of demand.
+fn recorder(c: &mut Criterion) {
+    let mut group = c.benchmark_group("recorder");
+    let tape = Tape::new(16_384);
+    let mut recorder = Recorder::new(&tape, 0);
+    let id = RequestIds::new(7).of(None, None);
+    let skus: Vec<SkuName> = (0..1_000)
+        .map(|n| SkuName::parse(format!("SKU-{n}").as_bytes()).expect("a name"))
+        .collect();
+    let known = Known {
+        buyer: Some(Buyer([7; 16])),
+        sku: Some(skus[0]),
+        order: Some(OrderId(1)),
+        ..Known::new("POST", std::net::Ipv4Addr::LOCALHOST.into())
+    };
+    let entry = Entry {
+        at_ms: NOW_S * 1000,
+        id: &id,
+        route: 0,
+        status: 201,
+        code: None,
+        total_ns: 200_000,
+        stages: Some(Stages::default()),
+        known: &known,
+    };
+    group.bench_function("a record", |b| b.iter(|| recorder.record(black_box(&entry))));
+    let outcomes = skus
+        .iter()
+        .map(|sku| Outcome::Refused(Refusal::SoldOut { sku: *sku }));
+    let outcomes: Vec<Outcome> = outcomes.collect();
+    let mut at = 0;
+    group.bench_function("demand, 1,000 SKUs in turn", |b| {
+        b.iter(|| {
+            at = (at + 1) % outcomes.len();
+            recorder.demand.see(black_box(&outcomes[at]));
+        });
+    });
+    group.bench_function("demand, one SKU", |b| {
+        b.iter(|| recorder.demand.see(black_box(&outcomes[0])));
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    targets = tokens, orders
+    targets = tokens, orders, recorder
 }
 criterion_main!(benches);

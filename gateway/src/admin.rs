@@ -1,9 +1,15 @@
-//! The admin address: health, metrics, profiles, the configuration in force, reload, breakers, drain. It has a thread of its own, so that
+//! The admin address: health, metrics, profiles, the configuration in force, reload, breakers, drain, the flight recorder and the
+//! console. It has a thread of its own, so that
 //! nothing done here delays the hot path, and nothing slow here delays `/livez`.
 
 pub mod metrics;
 pub mod profile;
 
+pub mod guard;
+pub mod token;
+
+mod debug;
+mod operate;
 mod server;
 
 use std::io;
@@ -17,8 +23,13 @@ pub use metrics::{HistogramSnapshot, MetricsSource, Snapshot};
 use crate::auth::keys::SharedKeys;
 use crate::breaker::board::Board;
 use crate::certs::Certificates;
+use crate::desk::Desk;
+use crate::console::About;
 use crate::live::Live;
+use crate::logging::Recent;
+use crate::recorder::Tape;
 use crate::reload::Reloader;
+use token::AdminToken;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +50,16 @@ pub struct Admin {
     pub keys: Option<Arc<SharedKeys>>,
     /// How often.
     pub reload: Duration,
+    /// What browsers and other machines must show to change something.
+    pub token: AdminToken,
+    /// The flight recorder's tapes, one a net thread.
+    pub tapes: Vec<Tape>,
+    /// The way to the shards.
+    pub desk: Option<Desk>,
+    /// The last warnings and errors.
+    pub log: Recent,
+    /// What the console says of this run.
+    pub about: About,
 }
 
 /// The running thread. It ends with the process; nothing waits for it.

@@ -146,7 +146,7 @@ fn token_key_pem() -> Result<String, String> {
 }
 
 /// Writes a file that must not be there yet, whole or not at all: a crash leaves at most a `.new` file behind, which the next start replaces.
-fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+pub(crate) fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let temporary = PathBuf::from(name);

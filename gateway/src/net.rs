@@ -22,6 +22,7 @@ use crate::config::checked::{Io, Limits};
 use crate::gcra::{SETS_DEFAULT, Table};
 use crate::limits::LISTEN_BACKLOG;
 use crate::live::Live;
+use crate::recorder::{Recorder, Tape};
 use crate::shards::Layout;
 use crate::worker::http_date::HttpDate;
 use crate::worker::inflight::Inflight;
@@ -50,6 +51,8 @@ pub struct Net {
     pub board: Arc<Board>,
     /// The breaker of the backoffice.
     pub backoffice: Arc<breaker::shared::Shared>,
+    /// The flight recorder's tapes, one a net thread.
+    pub tapes: Vec<Tape>,
 }
 
 /// The buckets of all net threads, one table a limit.
@@ -87,7 +90,9 @@ impl Net {
             drain: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
         });
+        let requests = live.current().observe.recorder_requests;
         Net {
+            tapes: (0..layout.nets).map(|_| Tape::new(requests)).collect(),
             buckets: Buckets::new(&live.current().limits, clock::now_ns()),
             board: Arc::new(Board::new(layout.nets, layout.shards, backoffice)),
             backoffice: Arc::new(breaker::shared::Shared::new(breaker::Settings::default())),
@@ -148,6 +153,7 @@ impl Net {
             buckets: self.buckets.clone(),
             board: Arc::clone(&self.board),
             backoffice: Arc::clone(&self.backoffice),
+            tape: self.tapes[net].clone(),
             net,
         }
     }
@@ -159,6 +165,7 @@ struct EdgeParts {
     buckets: Buckets,
     board: Arc<Board>,
     backoffice: Arc<breaker::shared::Shared>,
+    tape: Tape,
     net: usize,
 }
 
@@ -179,6 +186,7 @@ impl EdgeParts {
             stock: StockView::default(),
             draft: Default::default(),
             stats,
+            recorder: Recorder::new(&self.tape, clock::now_ns()),
             ids: RequestIds::new(random()),
             jitter: Jitter::new(random()),
             date: HttpDate::default(),

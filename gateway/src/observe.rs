@@ -117,6 +117,21 @@ impl MetricsSource for Observer {
         snapshot
     }
 
+    fn times(&self) -> Vec<(&'static str, LinkSnapshot)> {
+        let merged = |pick: fn(&NetStats) -> &Histogram| {
+            let mut sum = LinkSnapshot::default();
+            self.nets.iter().for_each(|net| sum.merge(&pick(net).snapshot()));
+            sum
+        };
+        vec![
+            ("total", merged(|net| &net.duration)),
+            ("ring_wait", merged(|net| &net.ring_wait)),
+            ("decide", merged(|net| &net.decide)),
+            ("commit", merged(|net| &net.commit)),
+            ("reply", merged(|net| &net.reply)),
+        ]
+    }
+
     fn ready(&self) -> Result<(), &'static str> {
         if self.failed.load(Ordering::Acquire) {
             return Err("the log failed");

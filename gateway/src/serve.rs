@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,6 +16,7 @@ use tidegate_host::{Host, NetPort, Progress};
 use tidegate_lane::{LanePort, LaneServer};
 use tidegate_log::ShardMark;
 
+use crate::admin::token::AdminToken;
 use crate::admin::{self, Admin};
 use crate::auth::jwks::{self, FetchStats};
 use crate::auth::keys::{self, SharedKeys};
@@ -23,6 +24,7 @@ use crate::backoffice;
 use crate::certs::Certificates;
 use crate::config::checked::own_certificate_files;
 use crate::config::{Config, Sources};
+use crate::console::About;
 use crate::desk::Desk;
 use crate::first_start::Banner;
 use crate::live::Live;
@@ -97,6 +99,8 @@ pub fn run_before(
     let live = Arc::new(Live::new(Arc::clone(&config)));
     let fresh = first_start::is_fresh(&config.server.data);
     let made = first_start::prepare(&config)?;
+    let token = AdminToken::load_or_make(&config.server.data)?;
+    let log = filter.as_ref().map(Filter::recent).unwrap_or_default();
     net::raise_descriptor_limit(config.server.connections_max);
     let (shell, fallback) = Shell::choose(config.server.io)?;
     if let Some(line) = fallback {
@@ -122,7 +126,9 @@ pub fn run_before(
     let listeners = bind_all(config.server.listen, layout.nets)?;
     let backoffice = backoffice.map(|open| open(&config)).transpose()?;
     let (host, mut ports) = start_host(&config, &layout, backoffice.as_ref())?;
-    let mut control = ports.pop().ok_or("the host gave too few ports")?;
+    let too_few = "the host gave too few ports";
+    let desk = start_desk(ports.pop().ok_or(too_few)?)?;
+    let mut control = ports.pop().ok_or(too_few)?;
     if first_start::is_catalogue_due(&config.server.data) {
         catalogue::put(&mut control, &first_start::sample_catalogue())?;
         first_start::catalogue_done(&config.server.data)?;
@@ -170,6 +176,11 @@ pub fn run_before(
             certificates: Some(certificates),
             keys: Some(Arc::clone(&keys)),
             reload: config.tls.reload,
+            token,
+            tapes: net.tapes.clone(),
+            desk: Some(desk),
+            log,
+            about: about(&config),
         },
     )
     .map_err(|e| {
@@ -179,10 +190,10 @@ pub fn run_before(
         )
     })?;
     await_keys(&keys, &first_fetch);
-    let (lanes, end_backoffice) = match backoffice {
+    let (lanes, end_backoffice): (Vec<_>, _) = match backoffice {
         Some(backoffice) => {
             let (lanes, lane) = slow_lane(&config, &ports);
-            let desk = Desk::start(control).map_err(|e| format!("the thread desk: {e}; {MORE_THREADS}"))?;
+            let desk = start_desk(control)?;
             let host = &host;
             let end = (backoffice.start)(Behind { lane, desk, host })?;
             (lanes.into_iter().map(Some).collect(), Some(end))
@@ -211,6 +222,21 @@ pub fn run_before(
     tracing::info!(%address, nets = layout.nets, shards = layout.shards, shell = ?shell, "serving");
     wait(signals, supervisor, &net, &host, &failed, &threads, &reloader);
     end(threads, end_backoffice, host, &net)
+}
+
+/// What the console says of this run.
+fn about(config: &Config) -> About {
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    About {
+        run: format!("{}-{}", started.as_millis(), std::process::id()),
+        version: env!("CARGO_PKG_VERSION"),
+        build: if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        },
+        data: config.server.data.display().to_string(),
+    }
 }
 
 /// Gives the identity provider a moment, so that the first tokens are not refused for want of a key. It is no condition of the
@@ -266,6 +292,10 @@ fn start_host(
         },
     );
     result.map_err(|error| error.to_string())
+}
+
+fn start_desk(port: NetPort) -> Result<Desk, String> {
+    Desk::start(port).map_err(|e| format!("the thread desk: {e}; {MORE_THREADS}"))
 }
 
 /// A port of the slow lane for each net thread; the backoffice has the other half.

@@ -12,8 +12,11 @@ use crate::limits::STOCK_EVERY_MS;
 /// The name of no store, in a data directory whose log keeps everything.
 pub const NO_STORE: &str = tidegate_host::NO_STORE;
 
-/// Starts the host for `nets` net threads and one more port for the control side. `store`: the name of the store that follows it, and
-/// how far that has each shard.
+/// Ports beside those of the net threads: one for what the start puts into the shards and for the backoffice, one for the admin address.
+pub const CONTROL_PORTS: usize = 2;
+
+/// Starts the host for `nets` net threads; [`CONTROL_PORTS`] more ports come after theirs. `store`: the name of the store that follows it,
+/// and how far that has each shard.
 ///
 /// # Errors
 /// The data directory cannot be used; the text says why and what to do.
@@ -47,11 +50,12 @@ pub fn start(
     host.shed_after_ms = u32::try_from(config.overload.shed_after.as_millis()).unwrap_or(u32::MAX);
     host.stock_every_ms = STOCK_EVERY_MS;
     host.allow_clock_jump = shards.allow_clock_jump;
+    host.control_ports = CONTROL_PORTS;
     host.credits = config.overload.inflight_per_thread;
     host.on_failure = Some(Arc::new(|failure| {
         tracing::error!(thread = failure.thread, "{}", failure.text)
     }));
-    Host::start(host, nets + 1, progress)
+    Host::start(host, nets + CONTROL_PORTS, progress)
 }
 
 /// How many net and shard threads run, and on which cores, on a machine with `cores` cores.

@@ -3,6 +3,8 @@
 
 mod encode;
 
+use tidegate_link::stats::Snapshot as Times;
+
 use crate::breaker::board::Row;
 
 pub(super) use encode::{registry, scrape};
@@ -11,6 +13,9 @@ pub(super) use encode::{registry, scrape};
 pub trait MetricsSource: Send + Sync + 'static {
     /// Every figure, now. May take a few microseconds a thread; is called once a scrape.
     fn snapshot(&self) -> Snapshot;
+
+    /// Times of requests as a whole (`total`) and by stage since the start, as fine as they are counted; for the console's quantiles.
+    fn times(&self) -> Vec<(&'static str, Times)>;
 
     /// Whether it takes orders; else a few words about why not: "starting", "draining".
     ///

@@ -1,8 +1,9 @@
 //! The admin thread's routes.
 
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
@@ -13,13 +14,18 @@ use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
 
 use super::profile::{Form, ProfileError, SECONDS_MAX};
-use super::{Admin, metrics, profile};
+use super::{Admin, debug, guard, metrics, operate, profile};
 use crate::breaker::Force;
+use crate::console::{self, History};
 use crate::reload::Ending;
 
-struct Shared {
-    admin: Admin,
-    registry: Registry,
+pub(super) struct Shared {
+    pub(super) admin: Admin,
+    pub(super) registry: Registry,
+    pub(super) history: Mutex<History>,
+    /// When a console last looked, monotonic; 0: none has.
+    pub(super) looked_ns: AtomicU64,
+    pub(super) began: Instant,
 }
 
 /// Serves until the process ends.
@@ -47,9 +53,17 @@ pub(super) fn run(listener: TcpListener, admin: Admin) {
             }
         };
         let registry = metrics::registry(Arc::clone(&admin.source));
-        let shared = Arc::new(Shared { admin, registry });
+        let shared = Arc::new(Shared {
+            admin,
+            registry,
+            history: Mutex::default(),
+            looked_ns: AtomicU64::new(0),
+            began: Instant::now(),
+        });
         tokio::spawn(watch(Arc::clone(&shared)));
-        if let Err(error) = axum::serve(listener, routes(shared)).await {
+        tokio::spawn(operate::sample(Arc::clone(&shared)));
+        let routes = routes(shared).into_make_service_with_connect_info::<SocketAddr>();
+        if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!(%error, "the admin address is no longer served");
         }
     });
@@ -57,6 +71,17 @@ pub(super) fn run(listener: TcpListener, admin: Admin) {
 
 fn routes(shared: Arc<Shared>) -> Router {
     Router::new()
+        .route("/", get(async || console::PAGE))
+        .route("/console/style.css", get(async || console::STYLE))
+        .route("/console/script.js", get(async || console::SCRIPT))
+        .route("/console/actions.js", get(async || console::ACTIONS))
+        .route("/console/icon.svg", get(async || console::ICON))
+        .route("/console.json", get(operate::view))
+        .route("/skus/{sku}", get(operate::sku))
+        .route("/skus/{sku}/pause", post(operate::pause))
+        .route("/skus/{sku}/resume", post(operate::resume))
+        .route("/debug/requests", get(debug::requests))
+        .route("/debug/hot", get(debug::hot))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_text))
@@ -67,6 +92,10 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/drain", post(drain))
         .route("/debug/pprof/profile", get(profile_protobuf))
         .route("/debug/pprof/flamegraph", get(profile_flamegraph))
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            guard::guard,
+        ))
         .with_state(shared)
 }
 
@@ -153,7 +182,7 @@ async fn set_breaker(
     }
 }
 
-fn json(status: StatusCode, value: &impl Serialize) -> Response {
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     let text = serde_json::to_string_pretty(value).unwrap_or_default() + "\n";
     (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
@@ -204,7 +233,7 @@ async fn profiled(seconds: u64, form: Form, content_type: &'static str) -> Respo
     }
 }
 
-fn failure(error: &str) -> Response {
+pub(super) fn failure(error: &str) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
 }
 

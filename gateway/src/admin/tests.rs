@@ -49,6 +49,10 @@ impl MetricsSource for Fake {
         }
     }
 
+    fn times(&self) -> Vec<(&'static str, tidegate_link::stats::Snapshot)> {
+        Vec::new()
+    }
+
     fn ready(&self) -> Result<(), &'static str> {
         if self.draining.load(Ordering::Relaxed) {
             Err("draining")
@@ -73,6 +77,16 @@ fn running() -> Running {
         certificates: None,
         keys: None,
         reload: Duration::from_secs(1),
+        token: AdminToken::load_or_make(tempfile::tempdir().unwrap().path()).unwrap(),
+        tapes: vec![Tape::new(16)],
+        desk: None,
+        log: Recent::default(),
+        about: About {
+            run: "1".into(),
+            version: "0",
+            build: "debug",
+            data: "./data".into(),
+        },
     };
     start("127.0.0.1:0".parse().unwrap(), admin).unwrap()
 }
@@ -81,7 +95,7 @@ fn ask(address: SocketAddr, request: &str) -> (u16, Vec<u8>) {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "{request} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     )
     .unwrap();
     let mut answer = Vec::new();

@@ -35,6 +35,8 @@ pub struct Config {
     pub backoffice: BackofficeMode,
     /// `[slow_lane]`
     pub slow_lane: SlowLane,
+    /// `[observe]`
+    pub observe: Observe,
     /// `[logging]`
     pub logging: Logging,
     /// What `/config` shows: every key with the value in force, secrets replaced.
@@ -254,6 +256,13 @@ pub struct SlowLane {
     pub answer: Duration,
     /// An answer that took longer counts as failed for the breaker.
     pub slow: Duration,
+}
+
+/// What is kept to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observe {
+    /// Requests that the flight recorder of each net thread remembers, 192 bytes each; 0: none.
+    pub recorder_requests: usize,
 }
 
 /// What is logged, and how.

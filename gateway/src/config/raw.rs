@@ -33,6 +33,7 @@ section! {
         timeouts: RawTimeouts = RawTimeouts::default(),
         http: RawHttp = RawHttp::default(),
         overload: RawOverload = RawOverload::default(),
+        observe: RawObserve = RawObserve::default(),
         backoffice: RawBackoffice = RawBackoffice::default(),
         slow_lane: RawSlowLane = RawSlowLane::default(),
         logging: RawLogging = RawLogging::default(),
@@ -239,6 +240,13 @@ section! {
         stall_ms: u64 = 1_000,
         inflight_per_thread: usize = 16_384,
         handshakes_per_turn: usize = 3,
+    }
+}
+
+section! {
+    /// `[observe]`
+    RawObserve {
+        recorder_requests: usize = 16_384,
     }
 }
 

@@ -158,11 +158,13 @@ pub fn in_force(now: &Config, read: Config, waits: &[String]) -> Config {
             inflight_per_thread: now.overload.inflight_per_thread,
             ..read.overload
         },
+        backoffice: now.backoffice,
         slow_lane: SlowLane {
             exchanges: now.slow_lane.exchanges,
             running: now.slow_lane.running,
             ..read.slow_lane
         },
+        observe: now.observe,
         logging: Logging {
             json: now.logging.json,
             ..read.logging

@@ -2,6 +2,7 @@
 
 use tidegate_conn::ExchangeId;
 
+use crate::recorder::Known;
 use crate::worker::request_id::RequestId;
 use crate::worker::slow_lane::OrderRead;
 
@@ -25,6 +26,8 @@ pub struct Waiting {
     pub request_id: RequestId,
     /// The order that the backoffice is asked for when the shard does not know it.
     pub read: Option<Box<OrderRead>>,
+    /// For the recorder.
+    pub known: Known,
 }
 
 struct Entry {

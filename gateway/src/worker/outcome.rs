@@ -77,7 +77,8 @@ fn order(draft: &mut Draft, view: &OrderView, route: usize) {
     body.extend_from_slice(b"]}");
 }
 
-const PLACE: usize = 0;
+/// Index of the route that places orders.
+pub const PLACE: usize = 0;
 
 fn push_time(out: &mut Vec<u8>, name: &str, time: Option<Millis>) {
     out.extend_from_slice(b",\"");

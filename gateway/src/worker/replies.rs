@@ -7,9 +7,11 @@ use tidegate_shard_core::outcome::Refusal as Refused;
 
 use super::answer::Draft;
 use super::inflight::Waiting;
+use super::stack::Ended;
 use super::stock_view::StockLine;
 use super::{Worker, outcome};
 use crate::codes::Code;
+use crate::recorder::Stages;
 
 impl Worker {
     /// Takes what the shards have answered.
@@ -30,7 +32,7 @@ impl Worker {
     }
 
     fn reply(&mut self, ticket: u64, answer: &ShardAnswer, times: StageTimes, now_ns: u64) {
-        let Some(waiting) = self.edge.inflight.finish(ticket) else {
+        let Some(mut waiting) = self.edge.inflight.finish(ticket) else {
             self.edge.stats.late_replies.add(1);
             return;
         };
@@ -42,6 +44,12 @@ impl Worker {
         let edge = &mut self.edge;
         let refused = match answer {
             ShardAnswer::Decided(outcome) => {
+                if let Outcome::Order(view) = outcome {
+                    waiting.known.order = Some(view.id);
+                }
+                if usize::from(waiting.route) == outcome::PLACE {
+                    edge.recorder.demand.see(outcome);
+                }
                 let context = outcome::Context {
                     route: usize::from(waiting.route),
                     wall_ms: edge.wall_ms,
@@ -67,19 +75,35 @@ impl Worker {
         edge.stats.decide.record(stages[1]);
         edge.stats.commit.record(stages[2]);
         let whole = now_ns.saturating_sub(waiting.whole_ns);
-        edge.stats.reply.record(whole.saturating_sub(stages.iter().sum()));
-        self.answer(&waiting, now_ns);
+        let reply = whole.saturating_sub(stages.iter().sum());
+        edge.stats.reply.record(reply);
+        let stages = Stages {
+            ring_wait_ns: times.queued_ns,
+            decide_ns: times.decided_ns,
+            commit_ns: times.committed_ns,
+            reply_ns: u32::try_from(reply).unwrap_or(u32::MAX),
+        };
+        self.answer(&waiting, refused, Some(stages), now_ns);
     }
 
     /// Gives the draft to the connection that waits for it, if it is still there.
-    pub(super) fn answer(&mut self, waiting: &Waiting, now_ns: u64) {
+    pub(super) fn answer(
+        &mut self,
+        waiting: &Waiting,
+        code: Option<Code>,
+        stages: Option<Stages>,
+        now_ns: u64,
+    ) {
         let edge = &mut self.edge;
-        edge.finish(
-            usize::from(waiting.route),
-            waiting.request_id,
-            waiting.first_byte_ns,
-            now_ns,
-        );
+        let ended = Ended {
+            route: usize::from(waiting.route),
+            id: &waiting.request_id,
+            first_byte_ns: waiting.first_byte_ns,
+            known: &waiting.known,
+            code,
+            stages,
+        };
+        edge.finish(&ended, now_ns);
         if self.generations[waiting.slot as usize] != waiting.slot_generation {
             return;
         }

@@ -4,7 +4,7 @@
 const CLIENT_ID_MAX: usize = 64;
 
 /// An id of up to 64 visible ASCII characters, inline.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct RequestId {
     bytes: [u8; CLIENT_ID_MAX],
     length: u8,
@@ -14,6 +14,11 @@ impl RequestId {
     /// The id's characters.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length)]
+    }
+
+    /// The same, with zeros after its end: of one length, for who keeps many.
+    pub fn padded(&self) -> &[u8; CLIENT_ID_MAX] {
+        &self.bytes
     }
 
     fn copy_of(text: &[u8]) -> RequestId {

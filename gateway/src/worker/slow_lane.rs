@@ -6,9 +6,11 @@ use tidegate_conn::ExchangeId;
 use tidegate_lane::{Key, LanePort};
 
 use crate::breaker::{Admission, shared};
+use crate::codes::Code;
 use crate::config::Config;
+use crate::recorder::Known;
 use crate::worker::request_id::RequestId;
-use crate::worker::stack::Edge;
+use crate::worker::stack::{Edge, Ended};
 
 mod answer;
 mod ask;
@@ -42,6 +44,8 @@ struct Exchange {
     is_safe: bool,
     /// First byte of the head.
     first_byte_ns: u64,
+    /// For the recorder.
+    known: Known,
     /// When the request was whole, or its last part so far came.
     asked_ns: u64,
     /// When anything last moved.
@@ -134,6 +138,18 @@ impl Exchange {
     /// How long the backoffice has had all that came of the request.
     fn took_ns(&self, now_ns: u64) -> u64 {
         now_ns.saturating_sub(self.asked_ns)
+    }
+
+    /// What the recorder is told at its end; a refusal's code, if it is one.
+    fn ended(&self, code: Option<Code>) -> Ended<'_> {
+        Ended {
+            route: usize::from(self.route),
+            id: &self.request_id,
+            first_byte_ns: self.first_byte_ns,
+            known: &self.known,
+            code,
+            stages: None,
+        }
     }
 
     /// Whether the client has been told of an answer: there is no taking it back.

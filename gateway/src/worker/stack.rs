@@ -15,6 +15,7 @@ use crate::breaker::board::Board;
 use crate::codes::Code;
 use crate::config::Config;
 use crate::gcra;
+use crate::recorder::{Entry, Known, Recorder, Stages};
 use crate::worker::answer::Draft;
 use crate::worker::http_date::HttpDate;
 use crate::worker::inflight::{Inflight, Waiting};
@@ -57,6 +58,8 @@ pub struct Edge {
     pub stats: Arc<NetStats>,
     /// The way to the backoffice, if there is one.
     pub lane: Option<SlowLane>,
+    /// The last requests of this thread, and the SKUs in demand.
+    pub recorder: Recorder,
     /// One breaker a shard thread.
     pub breakers: Vec<Progress>,
     /// Where operators see and set them.
@@ -92,6 +95,22 @@ pub struct Origin {
     pub streamed: bool,
 }
 
+/// A request whose answer is in the draft.
+pub struct Ended<'a> {
+    /// Index of its route.
+    pub route: usize,
+    /// Echoed in the answer.
+    pub id: &'a RequestId,
+    /// First byte of the head, monotonic nanoseconds.
+    pub first_byte_ns: u64,
+    /// What was found out about it.
+    pub known: &'a Known,
+    /// The refusal's code, if it was one.
+    pub code: Option<Code>,
+    /// Where its time went, if a shard answered.
+    pub stages: Option<Stages>,
+}
+
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -124,16 +143,26 @@ impl Edge {
         let id = self.ids.of(picked.x_request_id, picked.traceparent);
         let route = route::of(request.head.method, request.head.path_and_query);
         let index = route.as_ref().map_or(route::NO_ROUTE, Route::index);
-        let step = route.and_then(|route| self.layers(origin, request, route, id, now_ns));
-        match step {
-            Ok(Step::Answered) => {}
+        let mut known = Known::new(request.head.method, origin.peer);
+        let step = route.and_then(|route| self.layers(origin, request, route, id, &mut known, now_ns));
+        let code = match step {
+            Ok(Step::Answered) => None,
             Ok(later) => return later,
             Err(refusal) => {
                 self.stats.refused(refusal.code());
                 refusal.write(&mut self.draft);
+                Some(refusal.code())
             }
-        }
-        self.finish(index, id, request.first_byte_at.0, now_ns);
+        };
+        let ended = Ended {
+            route: index,
+            id: &id,
+            first_byte_ns: request.first_byte_at.0,
+            known: &known,
+            code,
+            stages: None,
+        };
+        self.finish(&ended, now_ns);
         Step::Answered
     }
 
@@ -143,11 +172,15 @@ impl Edge {
         request: &Request<'_>,
         route: Route,
         id: RequestId,
+        known: &mut Known,
         now_ns: u64,
     ) -> Result<Step, Refusal> {
+        known.see(&route);
         let address = self.proxies.client(origin.peer, forwarded(request));
+        known.client = address;
         limit::address(&self.limit_address, address, now_ns, &mut self.jitter)?;
         let caller = identify::caller(self, &route, request, now_ns)?;
+        known.buyer = caller.as_ref().map(|caller| caller.buyer);
         limit::user(&self.limit_user, caller.as_ref(), now_ns, &mut self.jitter)?;
         let exact = caller.as_ref().is_some_and(|caller| caller.operator);
         if let Route::ReadStock(sku) = &route
@@ -158,9 +191,12 @@ impl Edge {
             return Ok(Step::Answered);
         }
         if matches!(route, Route::Slow(_)) {
-            return self.ask_for(origin, request, &route, caller.as_ref(), id, now_ns);
+            return self.ask_for(origin, request, &route, caller.as_ref(), (id, known), now_ns);
         }
         let command = command::of(&route, caller.as_ref(), request)?;
+        if let Command::Place(place) = &command {
+            known.sku = place.lines.first().map(|line| line.sku);
+        }
         let shard = home_shard(&command, self.port.shards());
         breaker::admit(self, &command, shard)?;
         let waiting = Waiting {
@@ -173,6 +209,7 @@ impl Edge {
             deadline_ns: now_ns + self.answer_ns,
             request_id: id,
             read: self.read_again(&route, caller.as_ref()),
+            known: *known,
         };
         self.send(
             waiting,
@@ -206,13 +243,35 @@ impl Edge {
             .retry_after(self.jitter.spread(1))
     }
 
-    /// Adds what every answer carries, and counts it.
-    pub fn finish(&mut self, route: usize, id: RequestId, first_byte_ns: u64, now_ns: u64) {
-        self.draft.header("x-request-id", id.as_bytes());
+    /// Adds what every answer carries, counts it, and records it.
+    pub fn finish(&mut self, ended: &Ended<'_>, now_ns: u64) {
+        self.draft.header("x-request-id", ended.id.as_bytes());
         self.draft.header("date", self.date.at(self.wall_ms));
-        self.stats
-            .answered(route, self.draft.status(), now_ns.saturating_sub(first_byte_ns));
+        let total_ns = now_ns.saturating_sub(ended.first_byte_ns);
+        let figures = (self.draft.status(), total_ns);
+        note(&self.stats, &mut self.recorder, self.wall_ms, ended, figures);
     }
+}
+
+/// Counts an answer of this status and duration, and records it.
+pub fn note(
+    stats: &NetStats,
+    recorder: &mut Recorder,
+    wall_ms: u64,
+    ended: &Ended<'_>,
+    (status, total_ns): (u16, u64),
+) {
+    stats.answered(ended.route, status, total_ns);
+    recorder.record(&Entry {
+        at_ms: wall_ms,
+        id: ended.id,
+        route: ended.route,
+        status,
+        code: ended.code,
+        total_ns,
+        stages: ended.stages,
+        known: ended.known,
+    });
 }
 
 /// Four fifths of the time after which an order is shed: what is verified then still reaches its shard in time.

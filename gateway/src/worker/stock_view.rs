@@ -1,11 +1,12 @@
 //! What this thread knows of stock: a snapshot stamped with the op it shows, never older than one shown before.
 
 use foldhash::HashMap;
+use serde::Serialize;
 use tidegate_host::StockRow;
 use tidegate_shard_core::{SkuName, StockView as ShardStock};
 
 /// One SKU's units as of a durable op of its shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct StockLine {
     /// The shard's op that this shows.
     pub op: u64,

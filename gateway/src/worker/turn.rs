@@ -67,6 +67,7 @@ impl Worker {
             self.pump(slot as u32, now_ns);
             self.mark_dirty(slot as u32);
         }
+        self.edge.recorder.publish(&self.edge.stock, now_ns);
         self.publish();
     }
 
@@ -78,7 +79,7 @@ impl Worker {
             let detail = "the order may exist: ask again with the same Idempotency-Key";
             Refusal::new(Code::OutcomeUnknown, detail).write(&mut self.edge.draft);
             self.edge.stats.refused(Code::OutcomeUnknown);
-            self.answer(&waiting, now_ns);
+            self.answer(&waiting, Some(Code::OutcomeUnknown), None, now_ns);
         }
     }
 

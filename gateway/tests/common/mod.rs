@@ -179,7 +179,7 @@ impl Gateway {
         let mut socket = TcpStream::connect(&self.admin).expect("the admin address listens");
         write!(
             socket,
-            "{method} {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
         )
         .expect("sent");
         let mut text = String::new();

@@ -56,6 +56,9 @@ pub struct HostConfig {
     /// Slots of each request ring, and the most requests one net thread may have under way at one shard
     /// thread. Rounded up to a power of two.
     pub credits: usize,
+    /// How many of the ports that are given out, the last ones, are for control threads: they get no stock rows, and a batch is not held
+    /// open for what they might still send.
+    pub control_ports: usize,
     /// Bounds of each shard.
     pub limits: Limits,
     /// A name for the store this data directory feeds; kept in the manifest, and another one is refused.
@@ -86,6 +89,7 @@ impl HostConfig {
             shed_after_ms: 50,
             stock_every_ms: tidegate_node::limits::STOCK_EVERY_MS,
             credits: 2048,
+            control_ports: 0,
             limits: Limits::default(),
             store: "none".to_owned(),
             marks: Vec::new(),
@@ -112,6 +116,7 @@ impl std::fmt::Debug for HostConfig {
             .field("shed_after_ms", &self.shed_after_ms)
             .field("stock_every_ms", &self.stock_every_ms)
             .field("credits", &self.credits)
+            .field("control_ports", &self.control_ports)
             .field("store", &self.store)
             .field("marks", &self.marks)
             .field("allow_clock_jump", &self.allow_clock_jump)

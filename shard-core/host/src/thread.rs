@@ -38,6 +38,7 @@ pub(crate) struct Settings {
     pub(crate) log: LogId,
     pub(crate) window_us_max: u32,
     pub(crate) spin_us: u32,
+    pub(crate) control_ports: usize,
 }
 
 /// What one shard thread owns.
@@ -119,6 +120,7 @@ impl ShardThread {
             rings.to_peers,
             rings.peer_bells,
             shared.credits,
+            settings.control_ports,
             Arc::clone(&stats),
         );
         ShardThread {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
-    BackofficeMode, CertificateFiles, ClientAuth, Config, Http, Io, Limits, Logging, Overload, Placement,
-    Server, Shards, SlowLane, Timeouts, Tls, Writer, own_certificate_files,
+    BackofficeMode, CertificateFiles, ClientAuth, Config, Http, Io, Limits, Logging, Observe, Overload,
+    Placement, Server, Shards, SlowLane, Timeouts, Tls, Writer, own_certificate_files,
 };
 use crate::address::TrustedProxies;
 use crate::config::ConfigError;
@@ -35,6 +35,7 @@ impl Config {
             overload: check_overload(&raw)?,
             backoffice: backoffice_mode("backoffice.mode", &raw.backoffice.mode)?,
             slow_lane: check_slow_lane(&raw.slow_lane)?,
+            observe: check_observe(&raw)?,
             logging: check_logging(&raw)?,
             effective: effective(&raw, &server, &tls),
             server,
@@ -316,6 +317,13 @@ fn check_slow_lane(raw: &RawSlowLane) -> Checked<SlowLane> {
         running: within("slow_lane.running", raw.running, 1, exchanges)?,
         answer: Duration::from_millis(answer_ms),
         slow: Duration::from_millis(within("slow_lane.slow_ms", raw.slow_ms, 1, answer_ms)?),
+    })
+}
+
+fn check_observe(raw: &RawConfig) -> Checked<Observe> {
+    let requests = raw.observe.recorder_requests;
+    Ok(Observe {
+        recorder_requests: within("observe.recorder_requests", requests, 0, 1 << 20)?,
     })
 }
 

@@ -9,6 +9,7 @@ use tidegate_shard_core::OrderId;
 use super::{Exchange, SlowLane};
 use crate::breaker::Force;
 use crate::codes::Code;
+use crate::recorder::Known;
 use crate::worker::Worker;
 use crate::worker::inflight::Waiting;
 use crate::worker::refusal::Refusal;
@@ -41,6 +42,8 @@ struct Asked {
     pub request_id: RequestId,
     /// First byte of the head, monotonic nanoseconds.
     pub first_byte_ns: u64,
+    /// For the recorder.
+    pub known: Known,
     /// What is asked.
     pub head: lane::Head,
     /// Its body.
@@ -127,7 +130,7 @@ impl Edge {
         request: &Request<'_>,
         route: &Route,
         caller: Option<&Caller>,
-        request_id: RequestId,
+        (request_id, known): (RequestId, &Known),
         now_ns: u64,
     ) -> Result<Step, Refusal> {
         let asked = Asked {
@@ -137,6 +140,7 @@ impl Edge {
             head: head_of(&request.head, caller, &request_id)?,
             request_id,
             first_byte_ns: request.first_byte_at.0,
+            known: *known,
             body: if origin.streamed {
                 RequestBody::Parts(request.head.picked.content_length)
             } else {
@@ -206,6 +210,7 @@ impl Edge {
             request_id: asked.request_id,
             is_safe: asked.head.method.is_safe(),
             first_byte_ns: asked.first_byte_ns,
+            known: asked.known,
             asked_ns: now_ns,
             moved_ns: now_ns,
             admission: Some(admission),
@@ -262,6 +267,7 @@ impl Worker {
                 route: waiting.route,
                 request_id: waiting.request_id,
                 first_byte_ns: waiting.first_byte_ns,
+                known: waiting.known,
                 head,
                 body: RequestBody::Whole(Bytes::new()),
             };
@@ -273,7 +279,7 @@ impl Worker {
             (Err(refusal), _) => {
                 self.edge.stats.refused(refusal.code());
                 refusal.write(&mut self.edge.draft);
-                self.answer(waiting, now_ns);
+                self.answer(waiting, Some(refusal.code()), None, now_ns);
             }
         }
     }

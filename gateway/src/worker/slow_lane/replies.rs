@@ -10,6 +10,7 @@ use crate::codes::Code;
 use crate::limits::LANE_EVENTS_PER_TURN;
 use crate::worker::Worker;
 use crate::worker::refusal::Refusal;
+use crate::worker::stack;
 use crate::worker::replies::respond;
 
 impl Worker {
@@ -93,11 +94,13 @@ impl Worker {
     /// Gives a connection an answer (`whole`), or the head of one. False: nobody waits for it any more.
     fn lane_give(&mut self, key: Key, head: &AnswerHead, whole: Option<&Bytes>, now_ns: u64) -> bool {
         let edge = &mut self.edge;
-        let exchange = edge
+        let Some(exchange) = edge
             .lane
             .as_ref()
-            .and_then(|lane| lane.exchanges[key.index()].as_ref());
-        let Some(exchange) = exchange else { return false };
+            .and_then(|lane| lane.exchanges[key.index()].as_ref())
+        else {
+            return false;
+        };
         let Some(entry) = self.slots[exchange.slot as usize].as_mut() else {
             return false;
         };
@@ -126,8 +129,9 @@ impl Worker {
             )
         };
         if accepted {
-            let whole_ns = now_ns.saturating_sub(exchange.first_byte_ns);
-            edge.stats.answered(usize::from(exchange.route), status, whole_ns);
+            let total_ns = now_ns.saturating_sub(exchange.first_byte_ns);
+            let ended = exchange.ended(None);
+            stack::note(&edge.stats, &mut edge.recorder, edge.wall_ms, &ended, (status, total_ns));
         }
         accepted
     }
@@ -178,12 +182,7 @@ impl Worker {
         let refusal = refusal.retry_after(edge.jitter.spread(1));
         edge.stats.refused(refusal.code());
         refusal.write(&mut edge.draft);
-        edge.finish(
-            usize::from(exchange.route),
-            exchange.request_id,
-            exchange.first_byte_ns,
-            now_ns,
-        );
+        edge.finish(&exchange.ended(Some(refusal.code())), now_ns);
         respond(&mut entry.conn, &edge.draft, exchange.exchange, now_ns);
         self.lane_moved(exchange.slot);
     }

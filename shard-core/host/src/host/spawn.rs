@@ -35,6 +35,7 @@ pub(super) fn spawn_threads(
                 log,
                 window_us_max: config.window_us_max,
                 spin_us: config.spin_us,
+                control_ports: config.control_ports,
             },
             log_dir: config.data_dir.join(segments::log_dir(log)),
             core: config.cores.as_ref().map(|cores| cores[thread]),

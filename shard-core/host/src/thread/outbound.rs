@@ -12,6 +12,8 @@ use crate::stats::ThreadStats;
 
 pub(super) struct Outbound {
     nets: Vec<Net>,
+    /// The first of them are net threads, the rest control threads.
+    serving: usize,
     peers: Vec<Option<Producer<Envelope>>>,
     peer_bells: Vec<Arc<Bell>>,
     /// Slots of each reply ring that rows may not take.
@@ -34,8 +36,10 @@ impl Outbound {
         peers: Vec<Option<Producer<Envelope>>>,
         peer_bells: Vec<Arc<Bell>>,
         credits: usize,
+        control_ports: usize,
         stats: Arc<ThreadStats>,
     ) -> Outbound {
+        let serving = to_nets.len().saturating_sub(control_ports);
         let nets = to_nets.into_iter().zip(net_bells);
         let nets = nets
             .map(|(ring, bell)| Net {
@@ -46,6 +50,7 @@ impl Outbound {
             .collect();
         Outbound {
             nets,
+            serving,
             peers,
             peer_bells,
             credits,
@@ -62,7 +67,7 @@ impl Outbound {
     }
 
     pub(super) fn stock(&mut self, row: StockRow) {
-        for net in &mut self.nets {
+        for net in &mut self.nets[..self.serving] {
             if !net.late.is_empty() || !net.row(row, self.credits) {
                 net.late.insert(row.sku, row);
             }
@@ -106,7 +111,7 @@ impl Outbound {
     /// A net thread is at work, so more requests may come soon. One whose port is gone never sleeps again.
     pub(super) fn nets_are_awake(&self) -> bool {
         let works = |net: &Net| !net.bell.is_asleep() && !net.ring.is_abandoned();
-        self.nets.iter().any(works)
+        self.nets[..self.serving].iter().any(works)
     }
 
     /// Shows everything to its readers, and wakes those that sleep: one bell a thread.
@@ -139,12 +144,41 @@ mod tests {
     fn a_net_thread_that_is_gone_is_not_at_work() {
         let (rings, mut ports): (Vec<_>, Vec<_>) = (0..2).map(|_| tidegate_link::ring(4)).unzip();
         let bells: Vec<_> = (0..2).map(|_| Arc::new(Bell::for_thread())).collect();
-        let out = Outbound::new(rings, bells.clone(), Vec::new(), Vec::new(), 1, Arc::default());
+        let out = Outbound::new(rings, bells.clone(), Vec::new(), Vec::new(), 1, 0, Arc::default());
         bells[0].prepare_sleep();
         assert!(out.nets_are_awake());
         drop(ports.pop());
         assert!(!out.nets_are_awake());
         bells[0].woke();
         assert!(out.nets_are_awake());
+    }
+    #[test]
+    fn a_control_thread_gets_replies_but_no_rows_and_no_batch_waits_for_it() {
+        let (rings, mut ports): (Vec<_>, Vec<_>) = (0..2).map(|_| tidegate_link::ring(4)).unzip();
+        let bells: Vec<_> = (0..2).map(|_| Arc::new(Bell::for_thread())).collect();
+        let mut out = Outbound::new(rings, bells.clone(), Vec::new(), Vec::new(), 1, 1, Arc::default());
+        bells[0].prepare_sleep();
+        assert!(!out.nets_are_awake(), "only the control thread is");
+        let sku = SkuName::parse(b"SKU-1").unwrap();
+        out.stock(StockRow {
+            sku,
+            op: tidegate_shard_core::Op(1),
+            stocked: 1,
+            available: 1,
+            held: 0,
+            sold: 0,
+        });
+        out.reply(
+            1,
+            Event::Reply {
+                ticket: 7,
+                answer: crate::port::Answer::Shed,
+                times: crate::port::StageTimes::default(),
+            },
+        );
+        out.publish();
+        assert!(matches!(ports[0].pop(), Some(Event::Stock(_))));
+        assert!(matches!(ports[1].pop(), Some(Event::Reply { ticket: 7, .. })));
+        assert!(ports[1].pop().is_none());
     }
 }

@@ -265,6 +265,7 @@ impl World {
                 log,
                 window_us_max: 200,
                 spin_us: 0,
+                control_ports: 0,
             };
             let log_dir = segments::log_dir(log);
             let writer = DirectWriter::new(&dir.join(&log_dir));

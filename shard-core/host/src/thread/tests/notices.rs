@@ -31,6 +31,7 @@ fn a_notice_that_came_before_the_sleep_is_not_slept_over() {
         log: opened.manifest.current().logs[0].log,
         window_us_max: 0,
         spin_us: 0,
+        control_ports: 0,
     };
     let mut thread = ShardThread::new(
         settings,
