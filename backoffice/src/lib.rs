@@ -3,10 +3,13 @@
 //! It runs on a tokio runtime of its own, embedded in the gateway's process or in one of its own; nothing here is on the path of
 //! a 201.
 
+pub mod api;
 pub mod database;
 pub mod feed;
+mod orders;
 pub mod pay;
 pub mod shards;
+pub mod shop;
 pub mod store;
 pub mod time;
 

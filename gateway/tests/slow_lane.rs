@@ -16,7 +16,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use common::Gateway;
 use tidegate::cli::RunArgs;
-use tidegate::serve;
+use tidegate::config::Config;
+use tidegate::serve::{self, Backoffice, EndBackoffice};
+use tidegate::shards::NO_STORE;
 use tidegate_lane::{Caller, LaneServer, RequestId};
 
 /// Names the data directory of the gateway that [`the_gateway_before_a_backoffice`] is to be.
@@ -107,13 +109,22 @@ async fn never() -> Response {
     Body::empty().into_response()
 }
 
-fn start(server: LaneServer) -> Result<(), String> {
+/// A backoffice without a store.
+fn backoffice(_: &Config) -> Result<Backoffice, String> {
+    Ok(Backoffice {
+        store: NO_STORE.to_owned(),
+        marks: Vec::new(),
+        start: Box::new(|behind| start(behind.lane)),
+    })
+}
+
+fn start(server: LaneServer) -> Result<EndBackoffice, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
     std::thread::spawn(move || runtime.block_on(server.serve(routes())));
-    Ok(())
+    Ok(Box::new(|| {}))
 }
 
 #[test]
@@ -136,7 +147,7 @@ fn the_gateway_before_a_backoffice() {
     };
     let sources = args.sources();
     let config = sources.load().expect("a configuration");
-    let status = serve::run_before(Some(Box::new(start)), config, sources, None).expect("it serves");
+    let status = serve::run_before(Some(Box::new(backoffice)), config, sources, None).expect("it serves");
     std::process::exit(status);
 }
 

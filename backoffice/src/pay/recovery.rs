@@ -71,7 +71,7 @@ impl Payments {
     async fn rest(&self) -> Duration {
         let next = self
             .database
-            .read_async(|connection| ledger::next_due(connection))
+            .read_async(ledger::next_due)
             .await;
         match next {
             Ok(Some(at)) => Duration::from_millis(at.0.saturating_sub(self.now().0)).min(REST_MAX),

@@ -12,7 +12,10 @@ pub const FILE: &str = "store.db";
 
 /// The migrations, oldest first; `PRAGMA user_version` counts those that were applied. What was released is never edited: a change is a
 /// further file.
-const MIGRATIONS: &[&str] = &[include_str!("sqlite/0001_orders.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("sqlite/0001_orders.sql"),
+    include_str!("sqlite/0002_shop.sql"),
+];
 
 /// `PRAGMA application_id` of a store: "Tide", so that no other program's database is taken for one.
 const APPLICATION_ID: i32 = 0x5469_6465;

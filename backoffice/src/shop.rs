@@ -1,0 +1,54 @@
+//! The shop behind the edge: what the API and the background jobs share.
+
+use std::sync::Arc;
+
+use crate::database::Database;
+use crate::pay::{Payments, Simulated};
+use crate::shards::Shards;
+use crate::time::{self, Clock};
+
+/// The shop.
+#[derive(Debug)]
+pub struct Shop {
+    pub(crate) database: Arc<Database>,
+    pub(crate) shards: SharedShards,
+    pub(crate) payments: Payments,
+    pub(crate) simulated: Arc<Simulated>,
+}
+
+impl Shop {
+    /// A shop over a store and the shards, with the provider `simulated`.
+    #[must_use]
+    pub fn new(database: Arc<Database>, shards: Arc<dyn Shards>) -> Arc<Shop> {
+        Shop::with_clock(database, shards, time::wall())
+    }
+
+    pub(crate) fn with_clock(database: Arc<Database>, shards: Arc<dyn Shards>, clock: Clock) -> Arc<Shop> {
+        let simulated = Arc::new(Simulated::new(database.clone(), clock.clone()));
+        let payments = Payments::new(database.clone(), shards.clone(), simulated.clone(), clock.clone());
+        Arc::new(Shop { database, shards: SharedShards(shards), payments, simulated })
+    }
+
+    /// Drives unfinished charges and imports on, until it is dropped. Dropping it at any moment loses nothing.
+    pub async fn run(&self) {
+        self.payments.recover().await;
+    }
+}
+
+/// [`Shards`] that several parts of the shop ask.
+#[derive(Clone)]
+pub(crate) struct SharedShards(Arc<dyn Shards>);
+
+impl std::ops::Deref for SharedShards {
+    type Target = dyn Shards;
+
+    fn deref(&self) -> &(dyn Shards + 'static) {
+        &*self.0
+    }
+}
+
+impl std::fmt::Debug for SharedShards {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SharedShards")
+    }
+}
