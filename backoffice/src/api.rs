@@ -38,7 +38,9 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Shop>>)> {
 pub fn router(shop: Arc<Shop>) -> Router {
     routes()
         .into_iter()
-        .fold(Router::new(), |router, (_, path, method)| router.route(path, method))
+        .fold(Router::new(), |router, (_, path, method)| {
+            router.route(path, method)
+        })
         .fallback(|| async { Problem::new(Code::NotFound, "no route has this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(Code::MethodNotAllowed, "the path is right, the method is not")

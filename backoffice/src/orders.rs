@@ -42,7 +42,10 @@ pub struct Line {
 
 impl From<&OrderView> for Order {
     fn from(view: &OrderView) -> Order {
-        let line = |line: &tidegate_shard_core::Line| Line { sku: line.sku.to_string(), qty: line.qty };
+        let line = |line: &tidegate_shard_core::Line| Line {
+            sku: line.sku.to_string(),
+            qty: line.qty,
+        };
         Order {
             order_id: view.id.to_string(),
             status: view.status.as_str().to_owned(),
@@ -91,7 +94,10 @@ pub struct Filter {
 pub fn list(connection: &Connection, filter: &Filter, limit: usize) -> rusqlite::Result<Vec<Order>> {
     let mut query = Conditions::default();
     if let Some(sku) = &filter.sku {
-        query.add("o.id IN (SELECT order_id FROM lines WHERE sku = ?)", sku.to_string());
+        query.add(
+            "o.id IN (SELECT order_id FROM lines WHERE sku = ?)",
+            sku.to_string(),
+        );
     }
     if let Some(buyer) = filter.buyer {
         query.add("o.buyer = ?", buyer.0.to_vec());
@@ -109,7 +115,10 @@ pub fn list(connection: &Connection, filter: &Filter, limit: usize) -> rusqlite:
         query.add("o.placed_at >= ?", from as i64);
     }
     if let Some(Millis(to)) = filter.to {
-        query.add("o.id < ?", OrderId::new(Millis(to).after(ID_AHEAD_MS), ShardId(0), 0).0 as i64);
+        query.add(
+            "o.id < ?",
+            OrderId::new(Millis(to).after(ID_AHEAD_MS), ShardId(0), 0).0 as i64,
+        );
         query.add("o.placed_at < ?", to as i64);
     }
     if let Some(after) = filter.after {
@@ -172,7 +181,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Order> {
 fn with_lines(connection: &Connection, mut order: Order) -> rusqlite::Result<Order> {
     order.lines = connection
         .prepare_cached("SELECT sku, qty FROM lines WHERE order_id = CAST(? AS INTEGER) ORDER BY sku")?
-        .query_map([&order.order_id], |row| Ok(Line { sku: row.get(0)?, qty: row.get(1)? }))?
+        .query_map([&order.order_id], |row| {
+            Ok(Line {
+                sku: row.get(0)?,
+                qty: row.get(1)?,
+            })
+        })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(order)
 }

@@ -26,7 +26,12 @@ impl Shop {
     pub(crate) fn with_clock(database: Arc<Database>, shards: Arc<dyn Shards>, clock: Clock) -> Arc<Shop> {
         let simulated = Arc::new(Simulated::new(database.clone(), clock.clone()));
         let payments = Payments::new(database.clone(), shards.clone(), simulated.clone(), clock.clone());
-        Arc::new(Shop { database, shards: SharedShards(shards), payments, simulated })
+        Arc::new(Shop {
+            database,
+            shards: SharedShards(shards),
+            payments,
+            simulated,
+        })
     }
 
     /// Drives unfinished charges and imports on, until it is dropped. Dropping it at any moment loses nothing.

@@ -62,6 +62,7 @@ impl OrderRows {
                 row.total = total;
                 row.currency = currency;
                 row.pay_by = pay_by;
+                row.placed_at = at;
                 row.status = Some(OrderStatus::Pending);
             }),
             Some(Change::Status {

@@ -11,7 +11,10 @@ use crate::api::problem::Problem;
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(bytes) => {
-            let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+            let headers = [
+                (header::CONTENT_TYPE, "application/json"),
+                (header::CACHE_CONTROL, "no-store"),
+            ];
             (status, headers, bytes).into_response()
         }
         Err(error) => Problem::new(Code::Internal, error.to_string()).into_response(),

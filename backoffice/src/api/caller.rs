@@ -28,10 +28,16 @@ impl<S: Sync> FromRequestParts<S> for User {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<User, Problem> {
-        let verified = parts.extensions.get::<Option<Verified>>().and_then(Option::as_ref);
+        let verified = parts
+            .extensions
+            .get::<Option<Verified>>()
+            .and_then(Option::as_ref);
         let verified = verified
             .ok_or_else(|| Problem::new(Code::Unauthorized, "send Authorization: Bearer and a token"))?;
-        Ok(User { buyer: Buyer(verified.buyer), operator: verified.operator })
+        Ok(User {
+            buyer: Buyer(verified.buyer),
+            operator: verified.operator,
+        })
     }
 }
 
@@ -47,7 +53,10 @@ impl<S: Sync> FromRequestParts<S> for Operator {
         let user = User::from_request_parts(parts, state).await?;
         match user.operator {
             true => Ok(Operator { buyer: user.buyer }),
-            false => Err(Problem::new(Code::Forbidden, "this needs a token with the role operator")),
+            false => Err(Problem::new(
+                Code::Forbidden,
+                "this needs a token with the role operator",
+            )),
         }
     }
 }

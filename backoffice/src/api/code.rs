@@ -63,7 +63,10 @@ mod tests {
             let start = format!("| {} | `{}` |", code.status(), code.word());
             let row = page.lines().find(|line| line.starts_with(&start));
             let row = row.unwrap_or_else(|| panic!("docs/CODES.md lacks a row that starts with {start}"));
-            assert!(row.contains(&format!("| {} |", code.title())), "another title: {row}");
+            assert!(
+                row.contains(&format!("| {} |", code.title())),
+                "another title: {row}"
+            );
             match code.status() {
                 503 => assert!(row.contains("| no |"), "503 means no: {row}"),
                 504 => assert!(row.contains("| unknown |"), "504 means unknown: {row}"),

@@ -32,9 +32,14 @@ struct Page {
 pub(super) async fn list(State(shop): State<Arc<Shop>>, user: User, uri: Uri) -> Result<Response, Problem> {
     let parameters = Parameters::read(&uri, &ALL)?;
     if !user.operator
-        && let Some(name) = ALL.iter().find(|name| !OWN.contains(name) && parameters.text(name).is_some())
+        && let Some(name) = ALL
+            .iter()
+            .find(|name| !OWN.contains(name) && parameters.text(name).is_some())
     {
-        return Err(Problem::new(Code::Forbidden, format!("`{name}` is for the role operator")));
+        return Err(Problem::new(
+            Code::Forbidden,
+            format!("`{name}` is for the role operator"),
+        ));
     }
     let filter = filter(&parameters, &user)?;
     let limit = parameters.limit()?;
@@ -50,7 +55,9 @@ pub(super) async fn list(State(shop): State<Arc<Shop>>, user: User, uri: Uri) ->
 fn filter(parameters: &Parameters, user: &User) -> Result<Filter, Problem> {
     let status = |word: &str| {
         use OrderStatus::{Cancelled, Confirmed, Expired, Pending};
-        [Pending, Confirmed, Cancelled, Expired].into_iter().find(|status| status.as_str() == word)
+        [Pending, Confirmed, Cancelled, Expired]
+            .into_iter()
+            .find(|status| status.as_str() == word)
     };
     let filter = Filter {
         buyer: (!user.operator).then_some(user.buyer),
@@ -93,18 +100,34 @@ pub(super) async fn history(
 ) -> Result<Response, Problem> {
     let order = visible(&shop, &user, &id).await?;
     let id = order_id(&id)?;
-    let steps = shop.database.read_async(move |connection| orders::history(connection, id)).await?;
-    Ok(answer::json(StatusCode::OK, &History { order_id: order.order_id, steps }))
+    let steps = shop
+        .database
+        .read_async(move |connection| orders::history(connection, id))
+        .await?;
+    Ok(answer::json(
+        StatusCode::OK,
+        &History {
+            order_id: order.order_id,
+            steps,
+        },
+    ))
 }
 
 /// The order in the store, if the caller may see it.
 pub(super) async fn visible(shop: &Shop, user: &User, id: &str) -> Result<Order, Problem> {
     let (id, buyer) = (order_id(id)?, (!user.operator).then_some(user.buyer));
-    let found = shop.database.read_async(move |connection| orders::find(connection, id, buyer)).await?;
+    let found = shop
+        .database
+        .read_async(move |connection| orders::find(connection, id, buyer))
+        .await?;
     found.ok_or_else(Problem::unknown_order)
 }
 
 pub(super) fn order_id(text: &str) -> Result<OrderId, Problem> {
-    text.parse()
-        .map_err(|_| Problem::new(Code::UnknownOrder, "an order id is a decimal number of up to 19 digits"))
+    text.parse().map_err(|_| {
+        Problem::new(
+            Code::UnknownOrder,
+            "an order id is a decimal number of up to 19 digits",
+        )
+    })
 }

@@ -41,7 +41,10 @@ pub(super) async fn act(
     form: Result<Form<Decision>, axum::extract::rejection::FormRejection>,
 ) -> Response {
     let Ok(Form(Decision { action })) = form else {
-        return html(StatusCode::BAD_REQUEST, &simple("Not understood", "Choose one of the buttons of the page."));
+        return html(
+            StatusCode::BAD_REQUEST,
+            &simple("Not understood", "Choose one of the buttons of the page."),
+        );
     };
     let id = match both(&shop, &charge).await {
         Ok(Some((charge, _))) => charge.id,
@@ -50,10 +53,16 @@ pub(super) async fn act(
     };
     match shop.simulated.act(id, action).await {
         Ok(Some(raw)) => {
-            let asking = Asking { headers: &HeaderMap::new(), raw: &raw };
+            let asking = Asking {
+                headers: &HeaderMap::new(),
+                raw: &raw,
+            };
             if shop.payments.callback(asking).await.is_err() {
                 // A callback that was not taken is repeated by nobody here: the shop asks by itself.
-                tracing::warn!(charge = id.as_str(), "a callback of the simulated provider was not taken");
+                tracing::warn!(
+                    charge = id.as_str(),
+                    "a callback of the simulated provider was not taken"
+                );
             }
             _ = tokio::time::timeout(DRIVE_TIME, shop.payments.drive(id)).await;
         }
@@ -64,7 +73,9 @@ pub(super) async fn act(
 }
 
 async fn both(shop: &Shop, charge: &str) -> Result<Option<(Charge, SimulatedCharge)>, ()> {
-    let Ok(id) = ChargeId::parse(charge.as_bytes()) else { return Ok(None) };
+    let Ok(id) = ChargeId::parse(charge.as_bytes()) else {
+        return Ok(None);
+    };
     let charge = shop.payments.find(id).await.map_err(drop)?;
     let book = shop.simulated.look(id).await.map_err(drop)?;
     Ok(charge.zip(book))
@@ -84,14 +95,20 @@ fn page(charge: &Charge, book: &SimulatedCharge) -> String {
             "<p role=\"status\">The order had ended: the money goes back.</p>".into()
         }
         (Standing::Open, ChargeStatus::Created | ChargeStatus::Started) => match book.pays_at {
-            Some(at) => format!("<p role=\"status\">Approved; the money arrives at {}.</p>", rfc3339(at)),
+            Some(at) => format!(
+                "<p role=\"status\">Approved; the money arrives at {}.</p>",
+                rfc3339(at)
+            ),
             None => buttons(&amount),
         },
         (Standing::Paid { .. }, _) => "<p role=\"status\">Paid; the shop is being told.</p>".into(),
         (Standing::Declined, _) => "<p role=\"status\">Declined. Nothing was paid.</p>".into(),
         _ => "<p role=\"status\">Closed. This charge can no longer be paid.</p>".into(),
     };
-    layout("Simulated payment", &format!("<p>No money moves here.</p>{facts}{state}"))
+    layout(
+        "Simulated payment",
+        &format!("<p>No money moves here.</p>{facts}{state}"),
+    )
 }
 
 fn buttons(amount: &str) -> String {
@@ -122,11 +139,20 @@ fn layout(title: &str, body: &str) -> String {
 }
 
 fn missing() -> Response {
-    html(StatusCode::NOT_FOUND, &simple("No such payment", "The address is not one that the shop has given out."))
+    html(
+        StatusCode::NOT_FOUND,
+        &simple(
+            "No such payment",
+            "The address is not one that the shop has given out.",
+        ),
+    )
 }
 
 fn broken() -> Response {
-    html(StatusCode::SERVICE_UNAVAILABLE, &simple("Not now", "The payment cannot be looked up now. Try again."))
+    html(
+        StatusCode::SERVICE_UNAVAILABLE,
+        &simple("Not now", "The payment cannot be looked up now. Try again."),
+    )
 }
 
 fn html(status: StatusCode, page: &str) -> Response {
@@ -139,7 +165,9 @@ fn html(status: StatusCode, page: &str) -> Response {
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
     ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
     response
 }

@@ -39,7 +39,10 @@ impl Parameters {
 
     /// The text of a parameter.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(given, _)| given == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// A parameter read by `parse`; `wanted` says what would be right.
@@ -49,19 +52,29 @@ impl Parameters {
         wanted: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
-        let Some(text) = self.text(name) else { return Ok(None) };
-        parse(text).map(Some).ok_or_else(|| invalid(format!("`{name}` is {wanted}, not {text:?}")))
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        parse(text)
+            .map(Some)
+            .ok_or_else(|| invalid(format!("`{name}` is {wanted}, not {text:?}")))
     }
 
     /// `limit`: rows on this page.
     pub(super) fn limit(&self) -> Result<usize, Problem> {
         let parse = |text: &str| text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-        Ok(self.parsed("limit", "a number from 1 to 100", parse)?.unwrap_or(LIMIT_DEFAULT))
+        Ok(self
+            .parsed("limit", "a number from 1 to 100", parse)?
+            .unwrap_or(LIMIT_DEFAULT))
     }
 
     /// A moment.
     pub(super) fn time(&self, name: &str) -> Result<Option<Millis>, Problem> {
-        self.parsed(name, "a time as in 2026-11-27T10:00:00Z (RFC 3339)", parse_rfc3339)
+        self.parsed(
+            name,
+            "a time as in 2026-11-27T10:00:00Z (RFC 3339)",
+            parse_rfc3339,
+        )
     }
 
     /// The `Link` header (RFC 8288) of the next page of `path`: the same question, after `next`.
@@ -97,7 +110,10 @@ mod tests {
     use super::*;
 
     fn read(query: &str) -> Result<Parameters, Problem> {
-        Parameters::read(&format!("/v1/orders?{query}").parse().unwrap(), &["limit", "after", "status"])
+        Parameters::read(
+            &format!("/v1/orders?{query}").parse().unwrap(),
+            &["limit", "after", "status"],
+        )
     }
 
     #[test]

@@ -48,14 +48,19 @@ pub(super) async fn pay(
     let mut response = answer::json(StatusCode::CREATED, &body);
     if repeated {
         let header = HeaderName::from_static("idempotency-replayed");
-        response.headers_mut().insert(header, HeaderValue::from_static("true"));
+        response
+            .headers_mut()
+            .insert(header, HeaderValue::from_static("true"));
     }
     Ok(response)
 }
 
 /// The caller's order, if it can be paid at all. The shard has the last word when the payment is started.
 async fn payable(shop: &Shop, user: &User, id: &str) -> Result<OrderView, Problem> {
-    let read = Command::ReadOrder { order: order_id(id)?, caller: user.on_behalf() };
+    let read = Command::ReadOrder {
+        order: order_id(id)?,
+        caller: user.on_behalf(),
+    };
     let status = match shop.shards.ask(read).await? {
         Outcome::Order(view) if view.status == OrderStatus::Pending => return Ok(view),
         Outcome::Order(view) => view.status.as_str().to_owned(),

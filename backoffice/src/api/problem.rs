@@ -25,7 +25,11 @@ pub struct Problem {
 impl Problem {
     /// A problem with a sentence that says what was wrong and what would be right.
     pub fn new(code: Code, detail: impl Into<String>) -> Problem {
-        Problem { code, detail: detail.into(), more: Map::new() }
+        Problem {
+            code,
+            detail: detail.into(),
+            more: Map::new(),
+        }
     }
 
     /// The machine word.
@@ -35,36 +39,51 @@ impl Problem {
     }
 
     pub(super) fn unknown_order() -> Problem {
-        Problem::new(Code::UnknownOrder, "there is no such order, or it is someone else's")
+        Problem::new(
+            Code::UnknownOrder,
+            "there is no such order, or it is someone else's",
+        )
     }
 
     /// A shard's refusal about an order or a SKU.
     pub(crate) fn refused(refusal: &Refusal) -> Problem {
         let (code, detail) = match refusal {
             Refusal::UnknownOrder => return Problem::unknown_order(),
-            Refusal::WrongStatus { status } => (Code::WrongStatus, format!("the order is {}", status.as_str())),
+            Refusal::WrongStatus { status } => {
+                (Code::WrongStatus, format!("the order is {}", status.as_str()))
+            }
             Refusal::PaymentInProgress => (Code::PaymentOpen, "another charge of this order is open".into()),
-            Refusal::DeadlineTooNear => {
-                (Code::DeadlineNear, "the order's pay_by is too near to start a payment".into())
-            }
-            Refusal::ChargeClosed => {
-                (Code::ChargeClosed, "this charge was closed; a payment needs a new one".into())
-            }
+            Refusal::DeadlineTooNear => (
+                Code::DeadlineNear,
+                "the order's pay_by is too near to start a payment".into(),
+            ),
+            Refusal::ChargeClosed => (
+                Code::ChargeClosed,
+                "this charge was closed; a payment needs a new one".into(),
+            ),
             Refusal::AlreadyPaid { charge } => {
                 (Code::AlreadyPaid, format!("charge {charge} has paid this order"))
             }
-            Refusal::RefundDue => {
-                (Code::RefundDue, "the order had ended and its stock is gone: the charge is refunded".into())
-            }
-            Refusal::BelowCommitted { held, sold } => {
-                (Code::BelowCommitted, format!("{held} units are held and {sold} sold"))
-            }
+            Refusal::RefundDue => (
+                Code::RefundDue,
+                "the order had ended and its stock is gone: the charge is refunded".into(),
+            ),
+            Refusal::BelowCommitted { held, sold } => (
+                Code::BelowCommitted,
+                format!("{held} units are held and {sold} sold"),
+            ),
             Refusal::MissingFields(which) => (Code::MissingFields, (*which).into()),
             Refusal::Malformed(what) => (Code::InvalidBody, (*what).into()),
             Refusal::Bound(bound) => (Code::AtBound, format!("a bound is reached: {bound:?}")),
-            Refusal::Busy => (Code::TryAgain, "the shard waits for its next ids to be durable".into()),
+            Refusal::Busy => (
+                Code::TryAgain,
+                "the shard waits for its next ids to be durable".into(),
+            ),
             Refusal::TryAgain => (Code::TryAgain, "another shard did not answer in time".into()),
-            other => (Code::Internal, format!("the shard's answer was not expected here: {other:?}")),
+            other => (
+                Code::Internal,
+                format!("the shard's answer was not expected here: {other:?}"),
+            ),
         };
         Problem::new(code, detail)
     }
@@ -135,7 +154,10 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, body.to_string()).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -69,10 +69,7 @@ impl Payments {
     }
 
     async fn rest(&self) -> Duration {
-        let next = self
-            .database
-            .read_async(ledger::next_due)
-            .await;
+        let next = self.database.read_async(ledger::next_due).await;
         match next {
             Ok(Some(at)) => Duration::from_millis(at.0.saturating_sub(self.now().0)).min(REST_MAX),
             Ok(None) | Err(_) => REST_MAX,

@@ -152,7 +152,7 @@ fn write(connection: &Connection, change: &Change<'_>) -> rusqlite::Result<()> {
             pay_by,
         } => execute(
             connection,
-            "UPDATE orders SET status = 'pending', total = ?2, currency = ?3, pay_by = ?4, changed_at = ?5 WHERE id = ?1",
+            "UPDATE orders SET status = 'pending', total = ?2, currency = ?3, pay_by = ?4, placed_at = ?5, changed_at = ?5 WHERE id = ?1",
             params![
                 order.0 as i64,
                 *total as i64,

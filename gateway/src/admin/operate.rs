@@ -9,11 +9,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tidegate_shard_core::SkuName;
 
-use crate::desk::{Desk, DeskError};
 use super::metrics;
 use super::server::{Shared, failure, json};
 use crate::console::view::{Gauges, Hot, ROWS, SLOW_WITHIN, Sku, feed_figures};
 use crate::console::{History, View, history::Sample};
+use crate::desk::{Desk, DeskError};
 use crate::recorder::{Board, Filter, Row};
 use crate::worker::clock;
 

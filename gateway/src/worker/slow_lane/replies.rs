@@ -10,8 +10,8 @@ use crate::codes::Code;
 use crate::limits::LANE_EVENTS_PER_TURN;
 use crate::worker::Worker;
 use crate::worker::refusal::Refusal;
-use crate::worker::stack;
 use crate::worker::replies::respond;
+use crate::worker::stack;
 
 impl Worker {
     /// Takes what the backoffice has said, a part of it a turn: orders come first.
@@ -131,7 +131,13 @@ impl Worker {
         if accepted {
             let total_ns = now_ns.saturating_sub(exchange.first_byte_ns);
             let ended = exchange.ended(None);
-            stack::note(&edge.stats, &mut edge.recorder, edge.wall_ms, &ended, (status, total_ns));
+            stack::note(
+                &edge.stats,
+                &mut edge.recorder,
+                edge.wall_ms,
+                &ended,
+                (status, total_ns),
+            );
         }
         accepted
     }
