@@ -272,6 +272,7 @@ fn more_tokens_than_a_turn_verifies_are_all_answered_in_order() {
             shell,
             "server.threads=1",
             "overload.shed_after_ms=60000",
+            "backoffice.mode=none",
             OFF[0],
             OFF[1],
         ];

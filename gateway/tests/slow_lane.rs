@@ -344,7 +344,7 @@ fn a_client_that_goes_away_frees_its_place() {
 #[test]
 fn a_gateway_without_a_backoffice_says_so() {
     let data = tempfile::tempdir().unwrap();
-    let gateway = Gateway::start(data.path(), &[]);
+    let gateway = Gateway::start(data.path(), &["backoffice.mode=none"]);
     let mut client = gateway.connect();
     let alice = gateway.token("alice", None);
     let refused = client.request("GET", "/v1/orders", &alice, &[], "");

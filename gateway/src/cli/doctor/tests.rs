@@ -356,7 +356,14 @@ fn a_data_directory_is_judged_by_owner_rights_and_manifest() {
     };
     assert_eq!(verdict(&data::judge_manifest(&manifest, "none", 4)), Fine);
     assert_eq!(verdict(&data::judge_manifest(&manifest, "none", 5)), Fail);
-    assert_eq!(verdict(&data::judge_manifest(&manifest, "mysql", 4)), Fail);
+    // A directory that fed none takes a store; one that has a store keeps it.
+    assert_eq!(verdict(&data::judge_manifest(&manifest, "sqlite-1", 4)), Fine);
+    let fed = tidegate_log::Manifest {
+        store: "sqlite-1".into(),
+        ..manifest
+    };
+    assert_eq!(verdict(&data::judge_manifest(&fed, "sqlite-2", 4)), Fail);
+    assert_eq!(verdict(&data::judge_manifest(&fed, "none", 4)), Fail);
 }
 
 #[test]
