@@ -35,6 +35,12 @@ pub fn banner(about: &Banner<'_>) -> String {
         "\nTidegate listens on https://{} (HTTP/1.1 and HTTP/2); admin: http://{}",
         about.listen, about.admin
     );
+    let _ = writeln!(
+        text,
+        "Console: http://{}/ (to change something there: the token in {})",
+        about.admin,
+        data.join("admin.token").display()
+    );
     if about.made.certificate || about.made.token_key || about.catalogue {
         let _ = writeln!(text, "First start: made in {}:", data.display());
         for (made, what) in [
