@@ -58,7 +58,7 @@ pub struct Backoffice {
 pub type StartBackoffice = Box<dyn FnOnce(Behind<'_>) -> Result<EndBackoffice, String>>;
 
 /// Ends a backoffice.
-pub type EndBackoffice = Box<dyn FnOnce()>;
+pub type EndBackoffice = Box<dyn FnOnce() + Send>;
 
 /// Opens a backoffice, before the shards are recovered.
 pub type OpenBackoffice = Box<dyn FnOnce(&Config) -> Result<Backoffice, String>>;

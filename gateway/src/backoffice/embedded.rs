@@ -15,6 +15,8 @@ use super::shards::DeskShards;
 use crate::config::Config;
 use crate::serve::{Backoffice, Behind, EndBackoffice};
 
+/// How much the backoffice's threads give way to those that serve orders: a tenth of their share where both want a core.
+const NICE: i32 = 10;
 /// Threads of the runtime. Its work is asking the store and the shards, and waiting for them.
 const WORKERS: usize = 2;
 /// Queries of the store at the same time.
@@ -48,13 +50,28 @@ pub fn open(config: &Config) -> Result<Backoffice, String> {
             path.display()
         )
     };
-    let mut store = Sqlite::open(&path).map_err(|error| failed(&error))?;
+    let mut store = giving_way(|| Sqlite::open(&path)).map_err(|error| failed(&error))?;
     let marks = store.marks().map_err(|error| failed(&error))?;
     let marks: Vec<_> = marks.into_iter().map(shard_mark).collect();
     Ok(Backoffice {
         store: store.name().to_owned(),
         marks: marks.clone(),
-        start: Box::new(move |behind| start(store, &marks, behind)),
+        start: Box::new(move |behind| giving_way(|| start(store, &marks, behind))),
+    })
+}
+
+/// Does it on a thread that gives way, and so do the threads that it starts: a thread begins with its maker's niceness.
+fn giving_way<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            // Where it is not allowed the threads have the usual share.
+            _ = rustix::process::nice(NICE);
+            work()
+        });
+        match thread.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     })
 }
 
