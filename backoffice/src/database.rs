@@ -16,6 +16,11 @@ use rusqlite::{Connection, OpenFlags, Savepoint, TransactionBehavior};
 const QUEUE_MAX: usize = 1024;
 /// Jobs in one transaction at most, so that the first of them does not wait for long.
 const GROUP_MAX: usize = 256;
+/// The writer's page cache: indexes by user and by SKU are written all over, and should not be read for it.
+const CACHE_KIB: i64 = 65_536;
+/// Pages of the write-ahead log (64 MiB) after which they go into the file: a page that was changed a hundred times goes once. SQLite's own
+/// 4 MiB wrote the file again several times a second under load, beside the shards' log.
+const CHECKPOINT_PAGES: i64 = 16_384;
 /// Connections that stay open for reading.
 const READERS_MAX: usize = 4;
 /// How long another process's lock (a backup, the `sqlite3` shell) is waited for.
@@ -74,6 +79,8 @@ impl Database {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         migrate(&mut connection)?;
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         let writer = std::thread::Builder::new()

@@ -11,6 +11,11 @@ use tidegate_follow::{Follower, Mark, NoBus, Record, Store, StoreError, Stuck};
 
 /// How long the thread rests when everything durable is in the store.
 const REST: Duration = Duration::from_millis(20);
+/// How long it rests after a turn that brought many records: a commit syncs the disk that the shards' logs are on, and pages that several orders
+/// change are written once.
+const REST_BUSY: Duration = Duration::from_millis(100);
+/// Records of a turn from which the shop counts as busy.
+const BUSY_RECORDS: u64 = 64;
 /// The longest rest after the store has failed again and again.
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 
@@ -126,12 +131,15 @@ where
     fn run(&mut self) {
         let mut rest = REST;
         while !self.stop.load(Ordering::Acquire) {
+            let before = self.stats.applied.load(Ordering::Relaxed);
             match self.turn() {
                 Ok(Fed::More) => rest = REST,
                 Ok(Fed::All) => {
                     rest = REST;
                     self.stats.caught_up_ms.store(now_ms(), Ordering::Relaxed);
-                    std::thread::park_timeout(rest);
+                    let applied = self.stats.applied.load(Ordering::Relaxed);
+                    let busy = applied - before >= BUSY_RECORDS;
+                    std::thread::park_timeout(if busy { REST_BUSY } else { REST });
                 }
                 Err(line) => {
                     self.stats.failures.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,7 @@
 //! Who asks.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use tidegate_lane::Caller as Verified;
@@ -11,6 +13,7 @@ use crate::api::problem::Problem;
 /// Somebody with a valid token.
 pub(super) struct User {
     pub(super) buyer: Buyer,
+    pub(super) subject: Arc<str>,
     pub(super) operator: bool,
 }
 
@@ -36,6 +39,7 @@ impl<S: Sync> FromRequestParts<S> for User {
             .ok_or_else(|| Problem::new(Code::Unauthorized, "send Authorization: Bearer and a token"))?;
         Ok(User {
             buyer: Buyer(verified.buyer),
+            subject: Arc::clone(&verified.subject),
             operator: verified.operator,
         })
     }

@@ -61,7 +61,11 @@ fn filter(parameters: &Parameters, user: &User) -> Result<Filter, Problem> {
     };
     let filter = Filter {
         buyer: (!user.operator).then_some(user.buyer),
-        user: parameters.text("user").map(str::to_owned),
+        user: match user.operator {
+            true => parameters.text("user").map(str::to_owned),
+            // The store finds orders by subject, and compares the buyer.
+            false => Some(user.subject.to_string()),
+        },
         status: parameters.parsed("status", "pending, confirmed, cancelled or expired", status)?,
         sku: parameters.parsed("sku", "1 to 47 characters of A-Z a-z 0-9 . _ : -", |text| {
             SkuName::parse(text.as_bytes()).ok()
