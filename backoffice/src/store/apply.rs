@@ -259,3 +259,137 @@ fn execute(connection: &Connection, sql: &str, values: impl rusqlite::Params) ->
 fn letters(currency: &[u8; 3]) -> String {
     String::from_utf8_lossy(currency).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_shard_core::entry::{AbortReason, Effect, Ending, Gathering};
+    use tidegate_shard_core::{BodyHash, Buyer, KeyHash, Line, Millis, OrderId, ShardId, SkuName};
+
+    fn record(op: u64, effect: Effect) -> Record {
+        let mut payload = Vec::new();
+        Entry::new(Millis(1_764_000_000_000 + op), effect).encode(&mut payload);
+        Record {
+            shard: 3,
+            op,
+            previous: if op == 1 { 0 } else { u64::MAX - op + 1 },
+            chain: u64::MAX - op,
+            payload: payload.into(),
+        }
+    }
+
+    fn order() -> OrderId {
+        OrderId::new(Millis(1_764_000_000_000), ShardId(3), 0)
+    }
+
+    fn placed() -> Placed {
+        let line = Line {
+            sku: SkuName::parse(b"SKU-1").unwrap(),
+            qty: 2,
+        };
+        Placed {
+            order: order(),
+            buyer: Buyer([1; 16]),
+            subject: "alice".into(),
+            key: KeyHash([2; 16]),
+            body: BodyHash(3),
+            lines: [line].into_iter().collect(),
+            total: 2000,
+            currency: *b"CNY",
+            hold_ms: 900_000,
+        }
+    }
+
+    fn records() -> [Record; 2] {
+        let ended = Effect::Ended {
+            order: order(),
+            ending: Ending::Cancelled,
+        };
+        [record(1, Effect::Placed(placed())), record(2, ended)]
+    }
+
+    fn open(dir: &tempfile::TempDir) -> Sqlite {
+        Sqlite::open(&dir.path().join("store.db")).unwrap()
+    }
+
+    /// Status, units and steps of the one order.
+    fn seen(store: &Sqlite) -> (String, i64, i64) {
+        let sql = "SELECT status, (SELECT sum(qty) FROM lines), (SELECT count(*) FROM history) FROM orders";
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        store.database().read(|tx| tx.query_row(sql, [], row)).unwrap()
+    }
+
+    #[test]
+    fn an_order_is_one_row_with_its_lines_and_history_however_often_its_batch_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let both = records();
+        let mut store = open(&dir);
+        store.apply(&both[..1]).unwrap();
+        assert_eq!(seen(&store), ("pending".to_owned(), 2, 1));
+        drop(store);
+        let mut store = open(&dir);
+        for _ in 0..2 {
+            store.apply(&both).unwrap();
+            assert_eq!(store.marks().unwrap(), [both[1].mark()]);
+            assert_eq!(seen(&store), ("cancelled".to_owned(), 2, 2));
+        }
+    }
+
+    #[test]
+    fn a_batch_with_a_gap_another_history_or_an_entry_that_cannot_be_read_leaves_rows_and_marks_as_they_were()
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(&dir);
+        let [first, second] = records();
+        let gap = store.apply(std::slice::from_ref(&second)).unwrap_err();
+        assert!(matches!(gap, StoreError::Parted(Parted::Gap { .. })), "{gap}");
+        let other = Record {
+            previous: 7,
+            ..second.clone()
+        };
+        let parted = store.apply(&[first.clone(), other]).unwrap_err();
+        assert!(
+            matches!(parted, StoreError::Parted(Parted::OtherContent { .. })),
+            "{parted}"
+        );
+        let strange = Record {
+            payload: [9, 9, 9].into(),
+            ..second
+        };
+        let unreadable = store.apply(&[first.clone(), strange]).unwrap_err();
+        assert!(
+            matches!(unreadable, StoreError::Unreadable { .. }),
+            "{unreadable}"
+        );
+        assert!(store.marks().unwrap().is_empty());
+        store.apply(&[first]).unwrap();
+        assert_eq!(seen(&store), ("pending".to_owned(), 2, 1));
+    }
+
+    #[test]
+    fn an_order_that_could_not_gather_its_stock_leaves_nothing_but_the_mark() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(&dir);
+        let gathering = Effect::Gathering(Box::new(Gathering {
+            placed: placed(),
+            shards: [ShardId(3)].into_iter().collect(),
+            prepare_deadline: Millis(9),
+        }));
+        let aborted = Effect::Aborted {
+            order: order(),
+            attempt: 1,
+            reason: AbortReason::Refused,
+        };
+        store.apply(&[record(1, gathering)]).unwrap();
+        assert_eq!(seen(&store).0, "gathering");
+        let second = record(2, aborted);
+        store.apply(std::slice::from_ref(&second)).unwrap();
+        let rows = "SELECT (SELECT count(*) FROM orders) + (SELECT count(*) FROM lines) + (SELECT count(*) FROM history)";
+        let left: i64 = store
+            .database()
+            .read(|tx| tx.query_row(rows, [], |row| row.get(0)))
+            .unwrap();
+        assert_eq!(left, 0);
+        assert_eq!(store.marks().unwrap(), [second.mark()]);
+    }
+}

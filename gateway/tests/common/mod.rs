@@ -357,10 +357,10 @@ impl Client {
             head += &format!("{name}: {value}\r\n");
         }
         if !body.is_empty() || method != "GET" {
-            head += &format!(
-                "content-type: application/json\r\ncontent-length: {}\r\n",
-                body.len()
-            );
+            if !more.iter().any(|(name, _)| *name == "content-type") {
+                head += "content-type: application/json\r\n";
+            }
+            head += &format!("content-length: {}\r\n", body.len());
         }
         self.send(format!("{head}\r\n{body}").as_bytes());
         self.response()

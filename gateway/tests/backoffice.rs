@@ -1,0 +1,201 @@
+//! The shop in one process, from outside: orders are listed, paid and looked up where the store has them, across kill -9.
+
+mod common;
+
+use common::{Client, Gateway, until};
+use serde_json::Value;
+
+const OFF: [&str; 2] = ["limits.user.rate=off", "limits.address.rate=off"];
+
+fn json(client: &mut Client, target: &str, token: &str) -> Value {
+    let answer = client.request("GET", target, token, &[], "");
+    assert_eq!(answer.status, 200, "{target}: {answer:?}");
+    serde_json::from_str(&answer.body).expect("JSON")
+}
+
+/// The caller's orders, once there are `count` of them in the store.
+fn listed(client: &mut Client, token: &str, count: usize) -> Vec<Value> {
+    let mut orders = Vec::new();
+    until("the store has the orders", || {
+        let page = json(client, "/v1/orders?limit=100", token);
+        orders = page["orders"].as_array().expect("a list").clone();
+        orders.len() >= count
+    });
+    assert_eq!(orders.len(), count, "none is there twice");
+    orders
+}
+
+fn approve(client: &mut Client, page: &str) {
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let shown = client.request("POST", page, "", &form, "action=approve");
+    assert_eq!(shown.status, 303, "{shown:?}");
+}
+
+#[test]
+fn an_order_is_listed_as_the_shard_shows_it_and_only_to_its_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path(), &OFF);
+    let (alice, bob) = (gateway.token("alice", None), gateway.token("bob", None));
+    let operator = gateway.token("root", Some("operator"));
+    let mut client = gateway.connect();
+    let ids: Vec<String> = (0..3)
+        .map(|n| {
+            client
+                .place(&alice, &format!("k{n}"), "SKU-1", 1)
+                .member("order_id")
+        })
+        .collect();
+    let orders = listed(&mut client, &alice, 3);
+    for (order, id) in orders.iter().zip(ids.iter().rev()) {
+        assert_eq!(order["order_id"], **id, "newest first");
+        assert_eq!(*order, json(&mut client, &format!("/v1/orders/{id}"), &alice));
+    }
+    let page = json(&mut client, "/v1/orders?limit=2", &alice);
+    assert_eq!(page["next"], *ids[1]);
+    let rest = json(
+        &mut client,
+        &format!("/v1/orders?limit=2&after={}", ids[1]),
+        &alice,
+    );
+    assert_eq!(
+        (rest["orders"][0]["order_id"].clone(), rest["next"].clone()),
+        (Value::from(&*ids[0]), Value::Null)
+    );
+    assert!(listed(&mut client, &bob, 0).is_empty());
+    let history = format!("/v1/orders/{}/history", ids[0]);
+    assert_eq!(json(&mut client, &history, &alice)["steps"][0]["kind"], "placed");
+    assert_eq!(client.request("GET", &history, &bob, &[], "").status, 404);
+    assert_eq!(
+        json(&mut client, "/v1/orders?user=alice", &operator)["orders"]
+            .as_array()
+            .map(Vec::len),
+        Some(3)
+    );
+    for (target, token, code) in [
+        ("/v1/orders?user=alice", &alice, "forbidden"),
+        ("/v1/orders?limit=0", &alice, "invalid_parameter"),
+        ("/v1/orders?stat=pending", &alice, "invalid_parameter"),
+    ] {
+        assert_eq!(
+            client.request("GET", target, token, &[], "").member("code"),
+            code,
+            "{target}"
+        );
+    }
+}
+
+#[test]
+fn a_paid_order_is_confirmed_and_stays_so_across_kill_9() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path(), &OFF);
+    let alice = gateway.token("alice", None);
+    let mut client = gateway.connect();
+    let id = client.place(&alice, "first", "SKU-1", 2).member("order_id");
+    let pay = format!("/v1/orders/{id}/pay");
+    let charge = client.request("POST", &pay, &alice, &[], "");
+    assert_eq!(
+        (charge.status, charge.member("amount")),
+        (201, "2000".to_owned()),
+        "{charge:?}"
+    );
+    let again = client.request("POST", &pay, &alice, &[], "");
+    assert_eq!(
+        again.member("charge"),
+        charge.member("charge"),
+        "an open charge is found again"
+    );
+    drop(client);
+    gateway.kill();
+
+    let gateway = Gateway::start(folder.path(), &OFF);
+    let mut client = gateway.connect();
+    approve(&mut client, &charge.member("payment_url"));
+    let read = format!("/v1/orders/{id}");
+    until("it is confirmed", || {
+        json(&mut client, &read, &alice)["status"] == "confirmed"
+    });
+    drop(client);
+    gateway.kill();
+
+    let gateway = Gateway::start(folder.path(), &["shards.threads=2", OFF[0], OFF[1]]);
+    let mut client = gateway.connect();
+    until("the store has it", || {
+        listed(&mut client, &alice, 1)[0]["status"] == "confirmed"
+    });
+    let steps = json(&mut client, &format!("{read}/history"), &alice);
+    let kinds: Vec<&str> = steps["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|step| step["kind"].as_str())
+        .collect();
+    assert_eq!(kinds, ["placed", "payment_started", "confirmed"]);
+    let twice = client.request("POST", &pay, &alice, &[], "");
+    assert_eq!(twice.status, 409, "{twice:?}");
+}
+
+#[test]
+fn a_declined_charge_leaves_the_order_to_be_paid_by_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path(), &OFF);
+    let alice = gateway.token("alice", None);
+    let mut client = gateway.connect();
+    let id = client.place(&alice, "first", "SKU-1", 1).member("order_id");
+    let pay = format!("/v1/orders/{id}/pay");
+    let first = client.request("POST", &pay, &alice, &[], "");
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let declined = client.request("POST", &first.member("payment_url"), "", &form, "action=decline");
+    assert_eq!(declined.status, 303, "{declined:?}");
+    let mut second = client.request("POST", &pay, &alice, &[], "");
+    until("the charge is closed, and another can be made", || {
+        second = client.request("POST", &pay, &alice, &[], "");
+        second.status == 201 && second.member("charge") != first.member("charge")
+    });
+    approve(&mut client, &second.member("payment_url"));
+    let read = format!("/v1/orders/{id}");
+    until("it is confirmed", || {
+        json(&mut client, &read, &alice)["status"] == "confirmed"
+    });
+    let unknown = client.request(
+        "GET",
+        "/pay/simulated/ch_00000000000000000000000000000000",
+        "",
+        &[],
+        "",
+    );
+    assert_eq!(unknown.status, 404);
+}
+
+#[test]
+fn a_directory_that_served_without_a_store_is_caught_up_with_and_then_keeps_its_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path(), &["backoffice.mode=none", OFF[0], OFF[1]]);
+    let alice = gateway.token("alice", None);
+    let mut client = gateway.connect();
+    for n in 0..20 {
+        assert_eq!(client.place(&alice, &format!("k{n}"), "SKU-1", 1).status, 201);
+    }
+    drop(client);
+    gateway.kill();
+
+    let gateway = Gateway::start(folder.path(), &OFF);
+    listed(&mut gateway.connect(), &alice, 20);
+    gateway.kill();
+
+    let refused = common::run(folder.path())
+        .args(["--set", "backoffice.mode=none"])
+        .output()
+        .unwrap();
+    let said = common::text(&refused.stderr);
+    assert!(
+        !refused.status.success() && said.contains("backoffice.mode=embedded"),
+        "{said}"
+    );
+    std::fs::remove_file(folder.path().join("store.db")).unwrap();
+    let refused = common::run(folder.path()).output().unwrap();
+    let said = common::text(&refused.stderr);
+    assert!(
+        !refused.status.success() && said.contains("put that store's file back"),
+        "{said}"
+    );
+}
