@@ -396,7 +396,7 @@ fn end(
     host: Host,
     net: &Net,
 ) -> Result<i32, String> {
-    let mut status = 0;
+    let (mut status, mut panicked) = (0, false);
     for thread in threads {
         match thread.join() {
             Ok(Ok(())) => {}
@@ -404,13 +404,16 @@ fn end(
                 tracing::error!(%error, "a net thread failed");
                 status = 1;
             }
-            Err(_) => {
-                return Err("a net thread panicked; the log holds every order that was answered: start it again, and report what is above".into());
-            }
+            Err(_) => panicked = true,
         }
     }
+    // Before the shards: they end when nothing follows them any more.
     if let Some(end) = end_backoffice {
         end();
+    }
+    if panicked {
+        drop(host);
+        return Err("a net thread panicked; the log holds every order that was answered: start it again, and report what is above".into());
     }
     debug_assert_eq!(net.shared.connections.load(Ordering::Relaxed), 0);
     match host.stop() {

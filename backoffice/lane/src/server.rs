@@ -67,9 +67,11 @@ impl LaneServer {
             })
             .collect();
         // An exchange waits for its turn in the queue, where one that is cancelled meanwhile costs nothing.
-        while let Ok(turn) = Arc::clone(&running).acquire_owned().await
-            && let Some(opening) = openings.recv().await
-        {
+        while let Some(opening) = openings.recv().await {
+            // Only now, so that no turn is kept by who waits for a request.
+            let Ok(turn) = Arc::clone(&running).acquire_owned().await else {
+                break;
+            };
             while tasks.try_join_next().is_some() {}
             if opening.grants.is_closed() {
                 continue;

@@ -55,9 +55,9 @@ impl Payments {
                 let Some(charge) = ledger::find(tx, &notice.charge)? else {
                     return Ok(Err(CallbackRefused::UnknownCharge));
                 };
-                if let Standing::Paid { amount, currency } = notice.standing
-                    && (amount, currency) != (charge.amount, charge.currency)
-                {
+                // Of an open charge the provider is asked again; a closed one nobody asks about, so what came for it goes back.
+                let is_over = matches!(charge.status, ChargeStatus::Closed | ChargeStatus::Declined);
+                if is_other_money(&charge, &notice) && !is_over {
                     return Ok(Err(CallbackRefused::WrongAmount));
                 }
                 ledger::record_callback(tx, &charge, &raw, now)?;
@@ -71,6 +71,11 @@ impl Payments {
     }
 }
 
+/// Paid, but not what was asked for.
+fn is_other_money(charge: &Charge, notice: &Notice) -> bool {
+    matches!(notice.standing, Standing::Paid { amount, currency } if (amount, currency) != (charge.amount, charge.currency))
+}
+
 /// Money is believed whatever was said before; a "no" only while nothing else is known.
 fn take(
     connection: &Connection,
@@ -78,8 +83,9 @@ fn take(
     notice: &Notice,
     now: tidegate_shard_core::Millis,
 ) -> rusqlite::Result<()> {
-    use ChargeStatus::{Approved, Closed, Created, Declined, Started};
+    use ChargeStatus::{Approved, Closed, Created, Declined, RefundDue, Started};
     let to = match (notice.standing, charge.status) {
+        (Standing::Paid { .. }, Closed | Declined) if is_other_money(charge, notice) => RefundDue,
         (Standing::Paid { .. }, Created | Started | Declined | Closed) => Approved,
         (Standing::Declined | Standing::Closed, Created | Started) => Declined,
         _ => return Ok(()),

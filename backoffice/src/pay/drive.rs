@@ -200,8 +200,9 @@ impl Payments {
 
     /// Closed at the provider first: only then may the shard give the stock away.
     async fn close(&self, charge: &Charge) -> Result<Step, Stuck> {
-        if let Standing::Paid { .. } = self.provider.close(charge.id).await? {
-            return Ok(Step::To(ChargeStatus::Approved));
+        let standing = self.provider.close(charge.id).await?;
+        if let Standing::Paid { .. } = standing {
+            return Ok(Step::To(collected(charge, standing)));
         }
         Ok(Step::To(match self.close_at_shard(charge).await? {
             Closing::Closed => ChargeStatus::Closed,

@@ -71,13 +71,14 @@ impl HostFeed {
         applied
     }
 
-    fn part(&self, parted: &Parted) {
+    fn part(&mut self, parted: &Parted) {
         eprintln!("tidegate: {parted}; the shard is stopped, its orders are refused");
         self.stop_shard(parted.shard());
     }
 
     /// The store cannot follow a shard any more: it takes no further orders, until a start.
-    pub fn stop_shard(&self, shard: u16) {
+    pub fn stop_shard(&mut self, shard: u16) {
+        self.feed.stop(shard);
         self.thread_of(shard).tell(Notice::StopShard(ShardId(shard)));
     }
 

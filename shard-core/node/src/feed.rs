@@ -133,6 +133,8 @@ struct Cursor {
     unmarked: VecDeque<(u64, u64)>,
     /// The follower's last mark.
     marked: ShardMark,
+    /// Its follower cannot go on: nothing of it is handed out any more, and the other shards' records are.
+    stopped: bool,
 }
 
 impl Feed {
@@ -162,6 +164,7 @@ impl Feed {
                 last: mark,
                 unmarked: VecDeque::new(),
                 marked: mark,
+                stopped: false,
             }
         };
         Feed {
@@ -186,6 +189,7 @@ impl Feed {
         durable: impl Fn(usize) -> Position,
         mut visit: impl FnMut(&Record<'_>) -> Result<(), V>,
     ) -> Result<Fed, FeedError<V>> {
+        let mut failed = None;
         for at in 0..self.logs.len() {
             if self.logs[at].done {
                 continue;
@@ -195,11 +199,25 @@ impl Feed {
             }
             // A shard's records of an earlier layout come before those of the current one.
             let earlier = self.logs[at].thread.is_none();
-            if self.read_segment(files, planted, at, &durable, &mut visit)? || earlier {
-                return Ok(Fed::More);
+            match self.read_segment(files, planted, at, &durable, &mut visit) {
+                Ok(false) if !earlier => {}
+                Ok(_) => return Ok(Fed::More),
+                // A fault of one thread's log is no reason to leave the others' unread.
+                Err(error @ (FeedError::Fault(_) | FeedError::Io(_))) if !earlier => {
+                    failed.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(Fed::All)
+        failed.map_or(Ok(Fed::All), Err)
+    }
+
+    /// A shard's follower cannot go on. Its records are passed over from now on, and no mark of it is waited for.
+    pub fn stop(&mut self, shard: u16) {
+        if let Some(cursor) = self.cursors.get_mut(usize::from(shard)) {
+            self.unmarked -= std::mem::take(&mut cursor.unmarked).len();
+            cursor.stopped = true;
+        }
     }
 
     /// Reads on in one log, to a segment's end at most. Says whether there may be more.
@@ -247,7 +265,7 @@ impl Feed {
         } else {
             Position::START
         };
-        let (cursors, unmarked) = (&mut self.cursors, &mut self.unmarked);
+        let (cursors, unmarked, mut parted) = (&mut self.cursors, &mut self.unmarked, None);
         let walked = walk_from(
             &mut source,
             log,
@@ -257,7 +275,20 @@ impl Feed {
             |record| {
                 let cursor = cursors.get_mut(usize::from(record.shard));
                 let cursor = cursor.ok_or(FeedError::Io(io::ErrorKind::InvalidData.into()))?;
-                if cursor.follows(&record).map_err(FeedError::Parted)? {
+                if cursor.stopped {
+                    return Ok(());
+                }
+                let follows = match cursor.follows(&record) {
+                    Ok(follows) => follows,
+                    // The walk goes on: the shard is told of once, and the others are not held up by it.
+                    Err(error) => {
+                        *unmarked -= std::mem::take(&mut cursor.unmarked).len();
+                        cursor.stopped = true;
+                        parted.get_or_insert(error);
+                        return Ok(());
+                    }
+                };
+                if follows {
                     visit(&record).map_err(FeedError::Visitor)?;
                     cursor.hand_out(&record);
                     *unmarked += 1;
@@ -268,7 +299,8 @@ impl Feed {
         let walked = match walked {
             Ok(walked) => walked,
             Err(WalkError::Fault(fault)) => return Err(FeedError::Fault(fault)),
-            Err(WalkError::Stopped(error)) => return Err(error),
+            // What the visitor refused comes again; that a shard has parted is said once.
+            Err(WalkError::Stopped(error)) => return Err(parted.map_or(error, FeedError::Parted)),
             // It was freed since it was listed: the follower had said to have all of it.
             Err(WalkError::Read { error, .. }) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
             Err(WalkError::Read { error, .. }) => return Err(FeedError::Io(error)),
@@ -287,7 +319,10 @@ impl Feed {
             return Err(FeedError::Io(io::Error::other(text)));
         }
         followed.next = if closed { file.number.next() } else { file.number };
-        Ok(closed)
+        match parted {
+            Some(parted) => Err(FeedError::Parted(parted)),
+            None => Ok(closed),
+        }
     }
 
     /// The follower has the shard durably up to the mark. Give it to the node then, which frees segments and memory by it.
@@ -299,6 +334,9 @@ impl Feed {
         let Some(cursor) = self.cursors.get_mut(usize::from(mark.shard)) else {
             return Err(Parted::Gap { mark, given });
         };
+        if cursor.stopped {
+            return Ok(());
+        }
         if mark.op > given {
             return Err(Parted::Gap { mark, given });
         }
