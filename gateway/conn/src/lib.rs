@@ -42,7 +42,7 @@ pub use answer::{Answer, AnswerHead};
 pub use config::{AdmitsAgain, ConnConfig, Covers, Deadlines, MakesTls};
 pub use conn::{Conn, ConnState, Protocol};
 pub use counters::Counters;
-pub use event::{Event, Request, RequestHead};
+pub use event::{Event, Request};
 pub use exchange::ExchangeId;
 pub use head::{Fields, Head, Picked};
 pub use limits::Limits;

@@ -34,7 +34,6 @@ fn drive(prefix: &[u8], bytes: &[u8]) {
                     waiting.push(request.exchange);
                 }
                 Event::Cancelled(exchange) => waiting.retain(|waits| *waits != exchange),
-                Event::Head(_) | Event::Chunk { .. } => unreachable!("no route streams"),
             }
         }
         match op >> 5 {
