@@ -25,7 +25,8 @@ impl Conn {
         accepted
     }
 
-    /// Begins an answer whose body is given in pieces. Any exchange may be answered so. Returns false as [`respond`](Conn::respond) does.
+    /// Begins an answer whose body is given in pieces. Any exchange may be answered so. Returns false as
+    /// [`respond`](Conn::respond) does.
     pub fn respond_head(&mut self, now: Nanos, exchange: ExchangeId, head: &AnswerHead<'_>) -> bool {
         self.now = now;
         if self.life != Life::Open {
