@@ -22,9 +22,6 @@ pub struct ConnConfig {
     pub admits_again: Option<Box<AdmitsAgain>>,
     /// Asked when a host is first used on a connection, on TLS only. `None`: every host is covered.
     pub covers: Option<Box<Covers>>,
-    /// By method and target (path and query): whether the body of such a request is handed on as it arrives, instead of being
-    /// collected. Asked once a request.
-    pub streams: fn(method: &str, target: &str) -> bool,
     /// Sizes.
     pub limits: Limits,
     /// Time-outs.
@@ -48,7 +45,6 @@ impl ConnConfig {
             tls: None,
             admits_again: None,
             covers: None,
-            streams: |_, _| false,
             limits: Limits::default(),
             deadlines: Deadlines::default(),
             counters: Rc::default(),
@@ -63,8 +59,7 @@ pub struct Deadlines {
     pub handshake: Nanos,
     /// From a head's first byte to its last. 5 s, then 408.
     pub head: Nanos,
-    /// From a head's first byte to the body's last. 10 s, then 408. Of a body that is handed on as it arrives: without progress
-    /// that only the client could make.
+    /// From a head's first byte to the body's last. 10 s, then 408.
     pub request: Nanos,
     /// Without any request. 75 s, as nginx.
     pub idle: Nanos,

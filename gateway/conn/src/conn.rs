@@ -208,6 +208,9 @@ impl Conn {
 
     /// Notices that the protocol is over, and that output waits.
     fn settle(&mut self) {
+        if matches!(&self.spoken, Spoken::H1(h1) if h1.is_cut()) {
+            self.life = Life::Closed;
+        }
         if self.life == Life::Open && self.is_finished() {
             self.begin_closing();
         }

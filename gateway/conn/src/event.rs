@@ -9,33 +9,8 @@ use crate::{ExchangeId, Head, Nanos};
 pub enum Event<'a> {
     /// A whole request, body collected.
     Request(Request<'a>),
-    /// A request whose body is handed on as it arrives ([`ConnConfig::streams`](crate::ConnConfig::streams)).
-    Head(RequestHead<'a>),
-    /// More of such a body. How it is cut follows how it arrives; its bytes and its end do not.
-    Chunk {
-        /// The one of the head.
-        exchange: ExchangeId,
-        /// Decoded bytes, no more than the exchange has credit for; empty only where it `ends`.
-        data: &'a [u8],
-        /// The body is whole: nothing more of it comes.
-        ends: bool,
-    },
-    /// This exchange is over before its answer was: the client reset it, or the body of a streamed request broke off (malformed,
-    /// too large, too slow, the peer's end). An answer to it is ignored. Not a cancel of the order.
+    /// The client gave this exchange up (HTTP/2 reset). An answer to it is ignored. Not a cancel of the order.
     Cancelled(ExchangeId),
-}
-
-/// A request whose head is valid and whose body, if one follows, is handed on as it arrives.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestHead<'a> {
-    /// Name it in what answers it.
-    pub exchange: ExchangeId,
-    /// Method, target and fields.
-    pub head: Head<'a>,
-    /// When the first byte of the head arrived.
-    pub first_byte_at: Nanos,
-    /// No body follows.
-    pub ends: bool,
 }
 
 /// A request whose head is valid and whose body has arrived whole.

@@ -15,6 +15,7 @@ mod request;
 mod send;
 mod settings;
 mod stream;
+mod streamed;
 mod window;
 
 use crate::context::Context;
@@ -73,7 +74,7 @@ pub(crate) struct H2 {
     collecting: VecDeque<(Nanos, u32)>,
     /// Answers whose bodies wait for a window or for room, with their deadlines, oldest first.
     parked: VecDeque<(Nanos, u32)>,
-    /// Handed out and not answered.
+    /// Handed out, and the answer is not whole.
     unanswered: usize,
     requests: u64,
     has_answered: bool,

@@ -15,10 +15,6 @@ pub struct Limits {
     pub target_bytes: usize,
     /// Bytes of a decoded body. 64 KiB: an order of 16 lines needs under 2.
     pub body_bytes: usize,
-    /// Bytes of a decoded body that is handed on as it arrives, and is nowhere whole. 64 MiB: an import of a million lines.
-    pub streamed_body_bytes: u64,
-    /// Bytes of such a body that are handed out before the first `grant`. 64 KiB. On HTTP/2 never less than a stream's window.
-    pub stream_credit: usize,
     /// Requests that may wait for their answers on one HTTP/1.1 connection before reading stops.
     pub pipelined: usize,
     /// Requests after which a connection is asked to close, so that load spreads again over the threads.
@@ -40,8 +36,6 @@ impl Default for Limits {
             head_fields: HEAD_FIELDS_MAX,
             target_bytes: 8 * 1024,
             body_bytes: 64 * 1024,
-            streamed_body_bytes: 64 * 1024 * 1024,
-            stream_credit: 64 * 1024,
             pipelined: 16,
             requests: 10_000,
             output_bytes: 64 * 1024,

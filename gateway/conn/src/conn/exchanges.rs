@@ -1,4 +1,4 @@
-//! What the gateway does with an exchange: answers it, whole or in pieces, and takes its body.
+//! What the gateway does with an exchange: answers it, whole or in pieces.
 //!
 //! An exchange is over by the end of its answer, by [`Event::Cancelled`](crate::Event::Cancelled), by `abort`, or with the
 //! connection: once that is closing or closed ([`ConnState`](crate::ConnState)) nothing is in flight on it, and no event says
@@ -25,40 +25,79 @@ impl Conn {
         accepted
     }
 
-    /// Begins an answer whose body is given in pieces. Any exchange may be answered so, whether its request was collected or not,
-    /// and whether its body has ended or not. Returns false as [`respond`](Conn::respond) does; so far always.
-    pub fn respond_head(&mut self, now: Nanos, _exchange: ExchangeId, _head: &AnswerHead<'_>) -> bool {
+    /// Begins an answer whose body is given in pieces. Any exchange may be answered so. Returns false as
+    /// [`respond`](Conn::respond) does.
+    pub fn respond_head(&mut self, now: Nanos, exchange: ExchangeId, head: &AnswerHead<'_>) -> bool {
         self.now = now;
-        false
+        if self.life != Life::Open {
+            return false;
+        }
+        let accepted = match &mut self.spoken {
+            Spoken::Unknown { .. } => false,
+            Spoken::H1(h1) => h1.respond_head(exchange, head),
+            Spoken::H2(h2) => h2.respond_head(exchange, head),
+        };
+        self.settle();
+        accepted
     }
 
     /// Gives the next bytes of the body. Returns how many were taken, at most [`room`](Conn::room): the rest is to be given again.
-    pub fn respond_chunk(&mut self, now: Nanos, _exchange: ExchangeId, _data: &[u8]) -> usize {
+    pub fn respond_chunk(&mut self, now: Nanos, exchange: ExchangeId, data: &[u8]) -> usize {
         self.now = now;
-        0
+        if self.life != Life::Open {
+            return 0;
+        }
+        let context = context(&self.config, self.tls.as_ref(), now, self.id);
+        let taken = match &mut self.spoken {
+            Spoken::Unknown { .. } => 0,
+            Spoken::H1(h1) => h1.respond_chunk(&context, exchange, data),
+            Spoken::H2(h2) => h2.respond_chunk(exchange, data),
+        };
+        self.settle();
+        taken
     }
 
     /// How many bytes of the body may be given now. 0 before the head, while older answers of the connection are missing, and
     /// while the peer does not read; ask again after `transmit` and after `receive`.
-    pub fn room(&self, _exchange: ExchangeId) -> usize {
-        0
+    pub fn room(&self, exchange: ExchangeId) -> usize {
+        if self.life != Life::Open {
+            return 0;
+        }
+        match &self.spoken {
+            Spoken::Unknown { .. } => 0,
+            Spoken::H1(h1) => h1.room(&self.context(), exchange),
+            Spoken::H2(h2) => h2.room(exchange),
+        }
     }
 
     /// The body is given. One that is shorter than its head said is broken off as by [`abort`](Conn::abort). An unknown exchange
     /// is none of our business.
-    pub fn respond_end(&mut self, now: Nanos, _exchange: ExchangeId) {
+    pub fn respond_end(&mut self, now: Nanos, exchange: ExchangeId) {
         self.now = now;
+        if self.life != Life::Open {
+            return;
+        }
+        let context = context(&self.config, self.tls.as_ref(), now, self.id);
+        match &mut self.spoken {
+            Spoken::Unknown { .. } => {}
+            Spoken::H1(h1) => h1.respond_end(&context, exchange),
+            Spoken::H2(h2) => h2.respond_end(now, exchange),
+        }
+        self.settle();
     }
 
     /// Breaks an exchange off, answered in part or not at all, so that the client does not take what it has for the whole:
     /// HTTP/1.1 closes the connection, HTTP/2 resets the stream (INTERNAL_ERROR).
-    pub fn abort(&mut self, now: Nanos, _exchange: ExchangeId) {
+    pub fn abort(&mut self, now: Nanos, exchange: ExchangeId) {
         self.now = now;
-    }
-
-    /// So many more bytes of a streamed body may be handed out. Without credit they stay unread: HTTP/1.1 stops reading the
-    /// connection, HTTP/2 holds back the stream's window while other streams go on. Call `next_event` afterwards.
-    pub fn grant(&mut self, now: Nanos, _exchange: ExchangeId, _bytes: usize) {
-        self.now = now;
+        if self.life != Life::Open {
+            return;
+        }
+        match &mut self.spoken {
+            Spoken::Unknown { .. } => {}
+            Spoken::H1(h1) => h1.abort(exchange),
+            Spoken::H2(h2) => h2.abort(now, exchange),
+        }
+        self.settle();
     }
 }
