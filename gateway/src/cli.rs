@@ -10,6 +10,8 @@ use crate::config::{self, Config, ConfigError, Sources};
 mod diagnose;
 mod doctor;
 mod log;
+#[cfg(feature = "embedded")]
+mod store;
 mod token;
 
 #[cfg(test)]
@@ -53,6 +55,12 @@ enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
+    /// Looks at the store of a data directory.
+    #[cfg(feature = "embedded")]
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -70,6 +78,21 @@ enum LogCommand {
     },
     /// Prints every entry as one line of JSON.
     Dump {
+        /// The data directory.
+        data: PathBuf,
+    },
+}
+
+#[cfg(feature = "embedded")]
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// Prints every order as one line of JSON.
+    Dump {
+        /// The data directory.
+        data: PathBuf,
+    },
+    /// Prints how far the store has followed each shard.
+    Marks {
         /// The data directory.
         data: PathBuf,
     },
@@ -162,6 +185,14 @@ fn asked(cli: Cli) -> Asked {
         Some(Command::Log {
             command: LogCommand::Dump { data },
         }) => log::dump(&data),
+        #[cfg(feature = "embedded")]
+        Some(Command::Store {
+            command: StoreCommand::Dump { data },
+        }) => store::dump(&data),
+        #[cfg(feature = "embedded")]
+        Some(Command::Store {
+            command: StoreCommand::Marks { data },
+        }) => store::marks(&data),
     };
     Asked::Done(match result {
         Ok(()) => ExitCode::SUCCESS,

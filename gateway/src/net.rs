@@ -30,7 +30,7 @@ use crate::worker::jitter::Jitter;
 use crate::worker::request_id::RequestIds;
 use crate::worker::seat::Seat;
 use crate::worker::slow_lane::SlowLane;
-use crate::worker::stack::{Edge, route, verify_within_ns};
+use crate::worker::stack::{Edge, verify_within_ns};
 use crate::worker::stats::NetStats;
 use crate::worker::stock_view::StockView;
 use crate::worker::{Shared, Worker, WorkerParts, clock, tasks, uring};
@@ -242,7 +242,6 @@ fn conn_config(config: &Config, certificates: &Arc<Certificates>) -> ConnConfig 
         conn.admits_again = Some(Box::new(move |chain| admitting.admits_again(chain)));
     }
     conn.covers = Some(Box::new(move |sni, host| covering.covers(sni, host)));
-    conn.streams = route::is_streamed;
     conn.deadlines = Deadlines {
         handshake: ns(timeouts.handshake),
         head: ns(timeouts.head),

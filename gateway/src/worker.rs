@@ -223,7 +223,6 @@ impl Worker {
             slot,
             generation: self.generations[slot as usize],
             peer: entry.peer,
-            streamed: false,
         };
         loop {
             if self.edge.auth.verifications() >= self.spent_at {
@@ -236,11 +235,6 @@ impl Worker {
             };
             let (exchange, step) = match event {
                 Event::Request(request) => (request.exchange, self.edge.handle(origin, &request, now_ns)),
-                Event::Head(head) => (head.exchange, self.edge.handle_head(origin, &head, now_ns)),
-                Event::Chunk { exchange, data, ends } => {
-                    self.edge.lane_chunk(&entry.slow, exchange, data, ends, now_ns);
-                    continue;
-                }
                 Event::Cancelled(exchange) => {
                     self.edge.lane_cancelled(&mut entry.slow, exchange, now_ns);
                     continue;

@@ -15,6 +15,7 @@ pub mod orders;
 pub mod proof;
 pub mod steps;
 pub mod stock;
+pub mod store;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -65,7 +65,7 @@ impl Asked<'_> {
             return Ok(());
         }
         // A browser says where a page is from; one of another origin has no business here, whatever it knows.
-        let own = |origin: &str| origin.strip_prefix("http://") == host;
+        let own = |origin: &str| host.is_some_and(|host| origin.strip_prefix("http://") == Some(host));
         if !self.field(header::ORIGIN.as_str()).is_none_or(own) {
             return Err((StatusCode::FORBIDDEN, "this comes from a page of another origin"));
         }

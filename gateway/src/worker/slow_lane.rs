@@ -52,9 +52,6 @@ struct Exchange {
     moved_ns: u64,
     /// Owed to the breaker until the answer begins, or does not.
     admission: Option<Admission>,
-    /// Of the request's body: more of it is to come, and how much of it the backoffice has not read.
-    body_open: bool,
-    unread: usize,
     /// The answer, once its head is there.
     answer: Option<Streamed>,
 }
@@ -108,17 +105,6 @@ impl SlowLane {
         keys.iter().find(is_it).copied()
     }
 
-    /// A part of a request's body came.
-    fn send(&mut self, key: Key, data: &[u8], ends: bool, now_ns: u64) {
-        if let Some(exchange) = self.exchanges[key.index()].as_mut() {
-            exchange.unread += data.len();
-            exchange.body_open &= !ends;
-            exchange.moved_ns = now_ns;
-            exchange.asked_ns = now_ns;
-        }
-        self.port.send(key, data, ends);
-    }
-
     /// Ends an exchange on this side.
     fn close(&mut self, key: Key) -> Option<Exchange> {
         self.port.close(key);
@@ -161,21 +147,12 @@ impl Exchange {
     fn waits_for_client(&self) -> bool {
         match &self.answer {
             Some(answer) => answer.has_begun() && !answer.pieces.is_empty(),
-            None => self.body_open && self.unread == 0,
+            None => false,
         }
     }
 }
 
 impl Edge {
-    /// A part of a body came, of one of a connection's requests at the backoffice (`keys`). That of a request which was
-    /// refused or answered meanwhile is not wanted.
-    pub fn lane_chunk(&mut self, keys: &[Key], exchange: ExchangeId, data: &[u8], ends: bool, now_ns: u64) {
-        let Some(lane) = &mut self.lane else { return };
-        if let Some(key) = lane.find(keys, exchange) {
-            lane.send(key, data, ends, now_ns);
-        }
-    }
-
     /// The client gave a request up.
     pub fn lane_cancelled(&mut self, keys: &mut Vec<Key>, exchange: ExchangeId, now_ns: u64) {
         let key = self.lane.as_ref().and_then(|lane| lane.find(keys, exchange));

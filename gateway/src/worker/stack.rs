@@ -91,8 +91,6 @@ pub struct Origin {
     pub generation: u32,
     /// The socket's peer.
     pub peer: IpAddr,
-    /// Its body is handed on as it comes, and is not in the request.
-    pub streamed: bool,
 }
 
 /// A request whose answer is in the draft.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::api::Asker;
-use super::{Evidence, Findings, SkuEvidence, facts, log, log_replay};
+use super::{Evidence, Findings, SkuEvidence, facts, log, log_replay, store};
 use crate::ledger::Ledger;
 
 /// How far a proof goes.
@@ -51,13 +51,33 @@ pub fn prove(
     }
     match scope.log {
         Some((program, dir)) => {
-            let dump = log::dump(program, dir)?;
+            // A segment that the store has may go while it is read: then the next look is whole.
+            let mut dump = log::dump(program, dir)?;
+            if dump.complaint.is_some() {
+                dump = log::dump(program, dir)?;
+            }
             if let Some(complaint) = dump.complaint {
                 findings.fault(3, || complaint);
             }
-            let replay = log_replay::replay(&dump.shards, &mut findings);
             let prefix = asker.users.prefix();
-            log_replay::compare(&replay, &evidence, &left, prefix, scope.exclusive, &mut findings);
+            // The log first, then the store: what the log let go of in between, the store has.
+            match store::dump(program, dir)? {
+                Some(stored) => {
+                    store::compare(&stored, &dump.shards, &evidence, &left, prefix, &mut findings);
+                }
+                None => findings
+                    .notes
+                    .push("there is no store: the log was checked alone".into()),
+            }
+            if store::is_whole(&dump.shards) {
+                let replay = log_replay::replay(&dump.shards, &mut findings);
+                log_replay::compare(&replay, &evidence, &left, prefix, scope.exclusive, &mut findings);
+            } else {
+                findings.notes.push(
+                    "the log no longer begins with the first entry, the store has it: it was not replayed"
+                        .into(),
+                );
+            }
         }
         None => findings
             .notes

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
-use tidegate_conn::{ExchangeId, Head, Nanos, Request, RequestHead};
+use tidegate_conn::{ExchangeId, Head, Request};
 use tidegate_lane::{self as lane, Key, RequestBody};
 use tidegate_shard_core::OrderId;
 
@@ -141,33 +141,9 @@ impl Edge {
             request_id,
             first_byte_ns: request.first_byte_at.0,
             known: *known,
-            body: if origin.streamed {
-                RequestBody::Parts(request.head.picked.content_length)
-            } else {
-                RequestBody::Whole(Bytes::copy_from_slice(request.body))
-            },
+            body: RequestBody::Whole(Bytes::copy_from_slice(request.body)),
         };
         self.ask(asked, now_ns).map(Step::Asked)
-    }
-
-    /// Takes in a request whose body is handed on as it comes.
-    pub fn handle_head(&mut self, origin: Origin, head: &RequestHead<'_>, now_ns: u64) -> Step {
-        let request = Request {
-            exchange: head.exchange,
-            head: head.head,
-            body: &[],
-            first_byte_at: head.first_byte_at,
-            whole_at: Nanos(now_ns),
-        };
-        let origin = Origin {
-            streamed: true,
-            ..origin
-        };
-        let step = self.handle(origin, &request, now_ns);
-        if let (Step::Asked(key), true, Some(lane)) = (&step, head.ends, &mut self.lane) {
-            lane.send(*key, &[], true, now_ns);
-        }
-        step
     }
 
     /// What the backoffice is asked if the shard does not know the order of a request: it may have left the shard's memory.
@@ -214,8 +190,6 @@ impl Edge {
             asked_ns: now_ns,
             moved_ns: now_ns,
             admission: Some(admission),
-            body_open: matches!(asked.body, RequestBody::Parts(_)),
-            unread: 0,
             answer: None,
         };
         match lane.port.open(place, asked.head, asked.body) {

@@ -10,6 +10,9 @@ impl Worker {
     pub(in crate::worker) fn lane_tick(&mut self, now_ns: u64) {
         let write_ns = self.write_ns();
         let Some(lane) = &mut self.edge.lane else { return };
+        if lane.is_empty() {
+            return self.lane_publish(now_ns);
+        }
         let gone = lane.port.is_gone() && !lane.port.has_events();
         let mut late: Vec<Key> = Vec::new();
         for entry in self.slots.iter().flatten() {

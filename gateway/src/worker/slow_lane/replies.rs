@@ -28,7 +28,7 @@ impl Worker {
                     ends,
                 } => self.lane_answer(key, head, data, ends, now_ns),
                 Event::Chunk { key, data, ends } => self.lane_chunk(key, data, ends, now_ns),
-                Event::Taken { key, bytes } => self.lane_taken(key, bytes, now_ns),
+                Event::Taken { key, .. } => self.lane_taken(key, now_ns),
                 Event::Broke { key } => self.lane_broke(key, now_ns),
             }
         }
@@ -142,18 +142,11 @@ impl Worker {
         accepted
     }
 
-    /// The client may send as much more of its body as the backoffice has read.
-    fn lane_taken(&mut self, key: Key, bytes: usize, now_ns: u64) {
-        let Some(exchange) = self.edge.lane.as_mut().and_then(|lane| lane.get_mut(key)) else {
-            return;
-        };
-        exchange.unread = exchange.unread.saturating_sub(bytes);
-        exchange.moved_ns = now_ns;
-        let slot = exchange.slot;
-        if let Some(entry) = self.slots[slot as usize].as_mut() {
-            entry.conn.grant(Nanos(now_ns), exchange.exchange, bytes);
+    /// The backoffice has read some of the body: it is at work.
+    fn lane_taken(&mut self, key: Key, now_ns: u64) {
+        if let Some(exchange) = self.edge.lane.as_mut().and_then(|lane| lane.get_mut(key)) {
+            exchange.moved_ns = now_ns;
         }
-        self.lane_moved(slot);
     }
 
     /// There is no answer, or no rest of one. What was asked safely can be asked again; of anything else nobody knows how

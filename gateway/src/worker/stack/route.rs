@@ -113,11 +113,6 @@ impl Route {
     }
 }
 
-/// Whether a request's body is handed on as it arrives instead of being collected.
-pub fn is_streamed(method: &str, target: &str) -> bool {
-    method == "POST" && path_of(target) == "/v1/catalogue/import"
-}
-
 fn path_of(target: &str) -> &str {
     target.split(['?', '#']).next().unwrap_or(target)
 }

@@ -1,10 +1,36 @@
-//! Every order of a store, for who checks it from outside.
+//! A store read from outside, beside the gateway that writes it: what `tidegate store` prints.
 
-use rusqlite::{Connection, Row};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, Row};
 use serde::Serialize;
+use tidegate_follow::Mark;
 
-use super::Sqlite;
+use super::apply::read_marks;
 use crate::database::DatabaseError;
+
+/// A store's file, open to be read.
+#[derive(Debug)]
+pub struct Reader(Connection);
+
+impl Reader {
+    /// Opens a store's file.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open(path: &Path) -> Result<Reader, DatabaseError> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Ok(Reader(connection))
+    }
+}
+
+/// How far the store has each shard, by shard.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn marks(store: &Reader) -> Result<Vec<Mark>, DatabaseError> {
+    Ok(read_marks(&store.0)?)
+}
 
 /// An order as the store has it. Ids are strings, times unix milliseconds, amounts minor units.
 #[derive(Debug, Serialize)]
@@ -29,14 +55,12 @@ pub struct DumpedLine {
     qty: u32,
 }
 
-impl Sqlite {
-    /// Hands every order to `each`, by id; those that still gather holds are left out.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn dump(&self, each: impl FnMut(DumpedOrder)) -> Result<(), DatabaseError> {
-        self.database().read(|connection| dump(connection, each))
-    }
+/// Hands every order to `each`, by id; those that still gather holds are left out.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn orders(store: &Reader, each: impl FnMut(DumpedOrder)) -> Result<(), DatabaseError> {
+    Ok(dump(&store.0, each)?)
 }
 
 fn dump(connection: &Connection, mut each: impl FnMut(DumpedOrder)) -> rusqlite::Result<()> {
