@@ -11,6 +11,7 @@ mod page;
 mod parameters;
 mod pay;
 mod problem;
+mod skus;
 
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Shop>>)> {
         ("GET", "/v1/orders/{id}", get(orders::read)),
         ("GET", "/v1/orders/{id}/history", get(orders::history)),
         ("POST", "/v1/orders/{id}/pay", post(pay::pay)),
+        ("GET", "/v1/skus", get(skus::list)),
+        ("GET", "/v1/catalogue/export", get(skus::export)),
         ("GET", "/pay/simulated/{charge}", get(page::show)),
         ("POST", "/pay/simulated/{charge}", post(page::act)),
     ]

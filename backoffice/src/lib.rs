@@ -10,6 +10,7 @@ mod orders;
 pub mod pay;
 pub mod shards;
 pub mod shop;
+mod skus;
 pub mod store;
 pub mod time;
 

@@ -252,8 +252,6 @@ pub struct Stand {
     pub payments: Arc<Payments>,
     /// What breaks when.
     pub faults: Arc<Faults>,
-    /// The shard's clock.
-    pub clock: Clock,
 }
 
 impl Stand {
@@ -279,7 +277,7 @@ impl Stand {
             database.clone(),
             shard.clone(),
             provider.clone(),
-            clock.clone(),
+            clock,
         ));
         Stand {
             _dir: dir,
@@ -288,7 +286,6 @@ impl Stand {
             provider,
             payments,
             faults,
-            clock,
         }
     }
 }

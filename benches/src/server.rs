@@ -246,6 +246,7 @@ fn tidegate_settings(place: &Place<'_>) -> Vec<String> {
     vec![
         format!("tls.cert={}", certificate.cert.display()),
         format!("tls.key={}", certificate.key.display()),
+        "backoffice.mode=none".into(),
         "server.threads=1".into(),
         format!("server.cores=[{core}]"),
         "shards.threads=1".into(),

@@ -85,6 +85,34 @@ fn an_order_is_listed_as_the_shard_shows_it_and_only_to_its_owner() {
 }
 
 #[test]
+fn the_catalogue_is_listed_and_searched_by_everybody() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path(), &OFF);
+    let mut client = gateway.connect();
+    let mut page = Value::Null;
+    until("the store has the catalogue", || {
+        page = json(&mut client, "/v1/skus?q=SKU-99&limit=3", "");
+        page["skus"].as_array().map(Vec::len) == Some(3)
+    });
+    assert_eq!(
+        (page["skus"][0]["sku"].as_str(), page["next"].as_str()),
+        (Some("SKU-99"), Some("SKU-991"))
+    );
+    let flash = json(&mut client, "/v1/skus?q=FLASH", "");
+    assert_eq!(
+        (
+            flash["skus"][0]["stock"].as_u64(),
+            flash["skus"][0]["buyer_limit"].as_u64()
+        ),
+        (Some(500), Some(2))
+    );
+    assert_eq!(
+        client.request("GET", "/v1/catalogue/export", "", &[], "").status,
+        401
+    );
+}
+
+#[test]
 fn a_paid_order_is_confirmed_and_stays_so_across_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let gateway = Gateway::start(folder.path(), &OFF);

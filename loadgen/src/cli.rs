@@ -177,6 +177,10 @@ pub struct DrillArgs {
     /// A new data directory; a temporary one unless said.
     #[arg(long)]
     pub data: Option<PathBuf>,
+    /// What stands behind the gateway (backoffice.mode): with `none` the log keeps everything and is replayed entry by entry, with
+    /// `embedded` what the log has let go of is looked up in the store.
+    #[arg(long, default_value = "embedded")]
+    pub backoffice: String,
     /// Shard threads; some starts have one or two more.
     #[arg(long, default_value_t = 3)]
     pub shard_threads: usize,

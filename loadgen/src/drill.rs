@@ -70,6 +70,7 @@ pub fn run(args: &DrillArgs) -> Result<bool, String> {
         listen: free_address()?,
         admin: free_address()?,
         output: scratch.join("gateway.log"),
+        backoffice: args.backoffice.clone(),
     };
     let result = drill(args, setup.clone(), clock, seed);
     match &result {

@@ -46,17 +46,14 @@ impl<S: Sync> FromRequestParts<S> for User {
 }
 
 /// Somebody whose token carries the role `operator`.
-pub(super) struct Operator {
-    pub(super) buyer: Buyer,
-}
+pub(super) struct Operator;
 
 impl<S: Sync> FromRequestParts<S> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Operator, Problem> {
-        let user = User::from_request_parts(parts, state).await?;
-        match user.operator {
-            true => Ok(Operator { buyer: user.buyer }),
+        match User::from_request_parts(parts, state).await?.operator {
+            true => Ok(Operator),
             false => Err(Problem::new(
                 Code::Forbidden,
                 "this needs a token with the role operator",

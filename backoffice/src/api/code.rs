@@ -26,8 +26,6 @@ macro_rules! codes {
 codes! {
     InvalidBody "invalid_body" 400 "The body is not what this route takes";
     InvalidParameter "invalid_parameter" 400 "A query parameter is not acceptable";
-    MissingKey "missing_idempotency_key" 400 "The Idempotency-Key header is missing";
-    InvalidKey "invalid_idempotency_key" 400 "The Idempotency-Key header is not acceptable";
     MissingFields "missing_fields" 400 "A field that a new SKU needs is missing";
     Unauthorized "unauthorized" 401 "No valid token";
     Forbidden "forbidden" 403 "The token does not carry the role this needs";
@@ -41,9 +39,6 @@ codes! {
     AlreadyPaid "already_paid" 409 "Another charge has paid this order";
     RefundDue "refund_due" 409 "Paid too late and the stock is gone";
     BelowCommitted "below_committed" 409 "Stock cannot go below what is held and sold";
-    TooLarge "body_too_large" 413 "The body is larger than this route takes";
-    KeyReused "key_reused" 422 "The key was used with another body";
-    InvalidCatalogue "invalid_catalogue" 422 "Lines of the catalogue are not acceptable";
     Internal "internal" 500 "A fault of ours";
     Overloaded "overloaded" 503 "The request waited too long and was shed";
     AtBound "at_bound" 503 "A bound of the shard is reached";

@@ -21,6 +21,8 @@ pub struct Setup {
     pub admin: SocketAddr,
     /// Where its output goes.
     pub output: PathBuf,
+    /// `backoffice.mode`.
+    pub backoffice: String,
 }
 
 /// A running gateway; killed when it is dropped.
@@ -54,6 +56,7 @@ impl Gateway {
                 &setup.admin.to_string(),
             ])
             .args(["--set", &format!("shards.threads={threads}")])
+            .args(["--set", &format!("backoffice.mode={}", setup.backoffice)])
             // Small segments: they are switched, closed and read back often, which is what a drill is for.
             .args(["--set", "shards.segment_bytes=2097152"])
             .args(["--set", "shards.checkpoint_bytes=4194304"])

@@ -39,10 +39,6 @@ pub enum Slow {
     History,
     /// `GET /v1/skus`
     ListSkus,
-    /// `POST /v1/catalogue/import`
-    Import,
-    /// `GET /v1/catalogue/import/{id}`
-    ReadImport,
     /// `GET /v1/catalogue/export`
     Export,
     /// `GET`, `POST /pay/simulated/{charge}` and below
@@ -50,7 +46,7 @@ pub enum Slow {
 }
 
 /// Route names as metric labels; the index is [`Route::index`], the last one stands for "no such route".
-pub const ROUTE_NAMES: [&str; 17] = [
+pub const ROUTE_NAMES: [&str; 15] = [
     "/v1/orders",
     "/v1/orders/{id}",
     "/v1/orders/{id}/cancel",
@@ -63,8 +59,6 @@ pub const ROUTE_NAMES: [&str; 17] = [
     "/v1/orders/{id}/pay",
     "/v1/orders/{id}/history",
     "/v1/skus",
-    "/v1/catalogue/import",
-    "/v1/catalogue/import/{id}",
     "/v1/catalogue/export",
     "/pay/simulated/{charge}",
     "other",
@@ -108,7 +102,7 @@ impl Route {
             Route::Confirm(_) | Route::PutSku(_) | Route::ChangeStock(_) => Access::Operator,
             Route::Slow(Slow::ListSkus | Slow::PayPage) => Access::Public,
             Route::Slow(Slow::ListOrders | Slow::Pay | Slow::History) => Access::User,
-            Route::Slow(Slow::Import | Slow::ReadImport | Slow::Export) => Access::Operator,
+            Route::Slow(Slow::Export) => Access::Operator,
         }
     }
 }
@@ -163,12 +157,6 @@ pub fn of(method: &str, target: &str) -> Result<Route, Refusal> {
         }),
         (Some("skus"), Some(sku), Some("stock-changes")) => {
             allow(method, &["POST"], || Ok(Route::ChangeStock(sku_name(sku)?)))
-        }
-        (Some("catalogue"), Some("import"), None) => {
-            allow(method, &["POST"], || Ok(Route::Slow(Slow::Import)))
-        }
-        (Some("catalogue"), Some("import"), Some(id)) if !id.is_empty() => {
-            allow(method, &["GET"], || Ok(Route::Slow(Slow::ReadImport)))
         }
         (Some("catalogue"), Some("export"), None) => {
             allow(method, &["GET"], || Ok(Route::Slow(Slow::Export)))
@@ -264,8 +252,6 @@ mod tests {
             ("POST", "/v1/orders/12345/pay", Route::Slow(Slow::Pay)),
             ("GET", "/v1/orders/12345/history", Route::Slow(Slow::History)),
             ("GET", "/v1/skus?q=TOUR", Route::Slow(Slow::ListSkus)),
-            ("POST", "/v1/catalogue/import", Route::Slow(Slow::Import)),
-            ("GET", "/v1/catalogue/import/imp_1", Route::Slow(Slow::ReadImport)),
             ("GET", "/v1/catalogue/export", Route::Slow(Slow::Export)),
             ("GET", "/pay/simulated/ch_1", Route::Slow(Slow::PayPage)),
             ("POST", "/pay/simulated/ch_1/approve", Route::Slow(Slow::PayPage)),
@@ -281,8 +267,6 @@ mod tests {
             Slow::Pay,
             Slow::History,
             Slow::ListSkus,
-            Slow::Import,
-            Slow::ReadImport,
             Slow::Export,
             Slow::PayPage,
         ];
@@ -299,7 +283,7 @@ mod tests {
         assert_eq!(code("GET", "/"), Code::NotFound);
         assert_eq!(code("GET", "/v1/orders/1/cancel/x"), Code::NotFound);
         assert_eq!(code("GET", "/pay/simulated/"), Code::NotFound);
-        assert_eq!(code("GET", "/v1/catalogue/import/"), Code::NotFound);
+        assert_eq!(code("GET", "/v1/catalogue/import"), Code::NotFound);
         assert_eq!(code("POST", "/v1/orders/abc/pay"), Code::UnknownOrder);
         assert_eq!(code("DELETE", "/v1/orders/1"), Code::MethodNotAllowed);
         assert_eq!(code("GET", "/v1/orders/abc"), Code::UnknownOrder);
