@@ -158,14 +158,14 @@ mod tests {
                     found: "a".into(),
                     wanted: "b".into(),
                 },
-                "put that store's file back into the data directory",
+                "put that store's file back into the data directory, or choose another one with --data",
             ),
             (
                 OpenError::OtherStore {
                     found: "a".into(),
                     wanted: NO_STORE.into(),
                 },
-                "start with backoffice.mode=embedded",
+                "start with backoffice.mode=embedded, or choose another directory with --data",
             ),
             (
                 OpenError::TooManyLayouts { threads: 3 },

@@ -156,13 +156,13 @@ fn a_second_instance_is_refused_and_a_later_one_is_not() {
 #[test]
 fn another_store_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let (host, _port) = start(config(dir.path(), 1));
-    host.stop().unwrap();
-    let other = HostConfig {
-        store: "other".to_owned(),
+    let of = |store: &str| HostConfig {
+        store: store.to_owned(),
         ..config(dir.path(), 1)
     };
-    let refused = Host::start(other, 1, &mut |_| {})
+    let (host, _port) = start(of("one"));
+    host.stop().unwrap();
+    let refused = Host::start(of("other"), 1, &mut |_| {})
         .err()
         .map(|error| error.to_string());
     assert!(refused.is_some_and(|text| text.contains("other")));
