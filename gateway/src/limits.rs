@@ -19,3 +19,7 @@ pub const LANE_EVENTS_PER_TURN: usize = 32;
 /// there, answers leave, and sockets are read again, so that it is known what waits since when. Of twice the load that can be
 /// carried, 24 a turn served 0.79 of the best rate, 48 served 0.82 and 96 served 0.86: shorter turns read and send smaller pieces.
 pub const VERIFICATIONS_PER_TURN: u64 = 96;
+
+/// Bytes of the body of an answer that a net thread collects from the backoffice: what `exchanges` of them may hold at most. Lists are some
+/// KiB; a catalogue of ten thousand SKUs as CSV fits.
+pub const LANE_ANSWER_BYTES_MAX: usize = 1 << 20;

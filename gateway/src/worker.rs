@@ -253,12 +253,8 @@ impl Worker {
         let slot = self.dirty.pop_front()?;
         if let Some(entry) = self.slots[slot as usize].as_mut() {
             entry.dirty = false;
-            let (answered, asks) = (entry.answered, !entry.slow.is_empty());
-            if answered {
+            if entry.answered {
                 self.pump(slot, now_ns);
-            }
-            if asks {
-                self.lane_room(slot, now_ns);
             }
         }
         Some(slot)

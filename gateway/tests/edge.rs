@@ -307,7 +307,7 @@ fn more_tokens_than_a_turn_verifies_are_all_answered_in_order() {
 
 #[test]
 fn a_connection_full_of_unknown_tokens_does_not_stop_the_others() {
-    const FLOOD: usize = 6000;
+    const FLOOD: usize = 12_000;
     for shell in SHELLS {
         let folder = tempfile::tempdir().unwrap();
         let set = [

@@ -12,16 +12,3 @@ pub struct Answer<'a> {
     /// The body, dropped (its length kept) when the request was HEAD; must be empty for 204 and 304.
     pub body: &'a [u8],
 }
-
-/// The head of an answer whose body is given in pieces. What writes `Content-Length`, `Transfer-Encoding` and `Connection` is
-/// the connection, so they must not be in `headers`.
-#[derive(Clone, Copy, Debug)]
-pub struct AnswerHead<'a> {
-    /// 200..=599. Interim answers (100) are the connection's own.
-    pub status: u16,
-    /// As those of an [`Answer`].
-    pub headers: &'a [(&'a str, &'a [u8])],
-    /// Bytes of the body, if they are known. Otherwise HTTP/1.1 sends chunks, and HTTP/1.0 closes the connection behind the body
-    /// (RFC 9112 sections 6.3 and 7.1). Not told for 204 and 304.
-    pub length: Option<u64>,
-}

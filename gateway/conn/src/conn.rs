@@ -1,7 +1,6 @@
 //! TLS, then a protocol, then exchanges.
 
 mod deadlines;
-mod exchanges;
 mod receive;
 
 use crate::context::Context;
@@ -10,7 +9,7 @@ use crate::h2::H2;
 use crate::limits::LINGER_BYTES;
 use crate::output::Output;
 use crate::tls::Tls;
-use crate::{ConnConfig, Event, Nanos};
+use crate::{Answer, ConnConfig, Event, ExchangeId, Nanos};
 use crate::{h1, h2};
 use std::rc::Rc;
 
@@ -161,6 +160,23 @@ impl Conn {
         }
     }
 
+    /// Answers an exchange, in any order. Returns false (and does nothing) when the exchange is unknown, was
+    /// answered or was cancelled.
+    pub fn respond(&mut self, now: Nanos, exchange: ExchangeId, answer: &Answer<'_>) -> bool {
+        self.now = now;
+        if self.life != Life::Open {
+            return false;
+        }
+        let context = context(&self.config, self.tls.as_ref(), now, self.id);
+        let accepted = match &mut self.spoken {
+            Spoken::Unknown { .. } => false,
+            Spoken::H1(h1) => h1.respond(&context, exchange, answer),
+            Spoken::H2(h2) => h2.respond(&context, exchange, answer),
+        };
+        self.settle();
+        accepted
+    }
+
     /// Appends to `out` what is to be written to the socket, until `out` holds `cap` bytes. Returns whether anything
     /// was appended. Call it when the bytes handed out before have been written: a peer that does not read is known
     /// by the time between two calls.
@@ -208,9 +224,6 @@ impl Conn {
 
     /// Notices that the protocol is over, and that output waits.
     fn settle(&mut self) {
-        if matches!(&self.spoken, Spoken::H1(h1) if h1.is_cut()) {
-            self.life = Life::Closed;
-        }
         if self.life == Life::Open && self.is_finished() {
             self.begin_closing();
         }

@@ -1,6 +1,5 @@
 //! HTTP/1.1: one request after the other, answers in the order of the requests (RFC 9112).
 
-mod answers;
 pub(crate) mod body;
 mod end;
 pub(crate) mod head;
@@ -10,10 +9,9 @@ use crate::context::Context;
 use crate::counters::bump;
 use crate::head::Span;
 use crate::host::CoveredHost;
-use crate::limits::{CHUNK_GAP_BYTES, IDLE_BUFFER_BYTES, UNREAD_BYTES};
+use crate::limits::{CHUNK_GAP_BYTES, IDLE_BUFFER_BYTES, SPARE_ANSWERS, UNREAD_BYTES};
 use crate::output::Output;
-use crate::{Event, ExchangeId, Nanos, Refusal, Request};
-use answers::{Said, Slot};
+use crate::{Answer, Event, ExchangeId, Nanos, Refusal, Request};
 use body::Body;
 use head::{Parsed, Scan};
 use std::collections::VecDeque;
@@ -32,7 +30,7 @@ pub(crate) struct H1 {
     slots: VecDeque<Slot>,
     /// The exchange of the first slot.
     first: u64,
-    /// Slots whose answer is not whole.
+    /// Slots that wait for their answer.
     unanswered: usize,
     pub output: Output,
     /// Emptied buffers of answers that overtook others.
@@ -49,8 +47,6 @@ pub(crate) struct H1 {
     draining: bool,
     /// The peer will send nothing more.
     eof: bool,
-    /// A body that only the connection's end would end was broken off.
-    is_cut: bool,
     /// The last host that the certificate was found to cover.
     covered: CoveredHost,
 }
@@ -69,6 +65,13 @@ enum Stage {
     Handed { end: usize, last: bool },
     /// No more requests.
     Ended,
+}
+
+#[derive(Debug)]
+struct Slot {
+    shape: Shape,
+    /// The formatted answer, while older ones are missing.
+    ready: Option<Vec<u8>>,
 }
 
 impl H1 {
@@ -90,7 +93,6 @@ impl H1 {
             idle_since: now,
             draining: false,
             eof: false,
-            is_cut: false,
             covered: CoveredHost::default(),
         }
     }
@@ -147,11 +149,6 @@ impl H1 {
     /// No request can come any more, and every answer is in the output.
     pub fn is_finished(&self) -> bool {
         matches!(self.stage, Stage::Ended) && self.slots.is_empty()
-    }
-
-    /// The connection must end at once and without a word: its orderly end would make what was sent look whole.
-    pub fn is_cut(&self) -> bool {
-        self.is_cut
     }
 
     pub fn in_flight(&self) -> usize {
@@ -311,10 +308,7 @@ impl H1 {
             is_head: parsed.is_head,
             http10: parsed.http10,
         };
-        self.slots.push_back(Slot {
-            shape,
-            said: Said::Nothing,
-        });
+        self.slots.push_back(Slot { shape, ready: None });
         self.unanswered += 1;
         ExchangeId(exchange)
     }
@@ -334,10 +328,54 @@ impl H1 {
         });
         self.slots.push_back(Slot {
             shape,
-            said: Said::Whole(ready),
+            ready: Some(ready),
         });
         self.end();
         self.flush_ready(context.now);
+    }
+
+    pub fn respond(&mut self, context: &Context<'_>, exchange: ExchangeId, answer: &Answer<'_>) -> bool {
+        let Some(index) = exchange.0.checked_sub(self.first) else {
+            return false;
+        };
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.ready.is_none()) else {
+            return false;
+        };
+        self.unanswered -= 1;
+        if index == 0 {
+            write::answer(self.output.buffer(), answer, slot.shape);
+            self.pop_slot(context.now);
+            self.flush_ready(context.now);
+        } else {
+            let mut ready = self.spare.pop().unwrap_or_default();
+            write::answer(&mut ready, answer, slot.shape);
+            slot.ready = Some(ready);
+        }
+        true
+    }
+
+    fn pop_slot(&mut self, now: Nanos) {
+        self.slots.pop_front();
+        self.first += 1;
+        if self.slots.is_empty() {
+            self.idle_since = now;
+        }
+    }
+
+    /// Moves answers whose turn has come to the output.
+    fn flush_ready(&mut self, now: Nanos) {
+        while let Some(mut ready) = self.slots.front_mut().and_then(|slot| slot.ready.take()) {
+            self.output.buffer().extend_from_slice(&ready);
+            if self.spare.len() < SPARE_ANSWERS && ready.capacity() <= IDLE_BUFFER_BYTES {
+                ready.clear();
+                self.spare.push(ready);
+            }
+            self.pop_slot(now);
+        }
+        if self.slots.is_empty() {
+            self.spare = Vec::new();
+        }
     }
 }
 

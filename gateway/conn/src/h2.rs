@@ -15,7 +15,6 @@ mod request;
 mod send;
 mod settings;
 mod stream;
-mod streamed;
 mod window;
 
 use crate::context::Context;
@@ -74,7 +73,7 @@ pub(crate) struct H2 {
     collecting: VecDeque<(Nanos, u32)>,
     /// Answers whose bodies wait for a window or for room, with their deadlines, oldest first.
     parked: VecDeque<(Nanos, u32)>,
-    /// Handed out, and the answer is not whole.
+    /// Handed out and not answered.
     unanswered: usize,
     requests: u64,
     has_answered: bool,

@@ -8,8 +8,7 @@
 //! The shell that owns the socket does, each turn:
 //! 1. `receive` what was read (only while `wants_read`), or `receive_eof`;
 //! 2. `next_event` until it returns `None`, handing requests on;
-//! 3. `respond` for the answers that arrived, in any order, or `respond_head`, `respond_chunk` (as far as there is `room`) and
-//!    `respond_end` for one that comes in pieces, then `next_event` again (an answer may unblock input);
+//! 3. `respond` for the answers that arrived, in any order, then `next_event` again (an answer may unblock input);
 //! 4. `transmit` while nothing of this connection is being written and `has_output`, then `next_event` once more
 //!    (output that left may unblock input as well);
 //! 5. arm a timer at `timeout`, and call `handle_timeout` when it passes;
@@ -39,7 +38,7 @@ mod refusal;
 mod time;
 mod tls;
 
-pub use answer::{Answer, AnswerHead};
+pub use answer::Answer;
 pub use config::{AdmitsAgain, ConnConfig, Covers, Deadlines, MakesTls};
 pub use conn::{Conn, ConnState, Protocol};
 pub use counters::Counters;

@@ -20,11 +20,6 @@ impl Output {
         self.bytes.len() - self.sent
     }
 
-    /// How much of bodies that are given in pieces may be appended: half of `most`, so that whole answers find room as well.
-    pub fn room(&self, most: usize) -> usize {
-        (most / 2).saturating_sub(self.len())
-    }
-
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -6,7 +6,7 @@ use common::client::{Client, GET, POST, block, frame, frames, hello, poll};
 use common::{cleartext, echo, ok, output, requests};
 use std::rc::Rc;
 use std::task::Poll;
-use tidegate_conn::{AnswerHead, Conn, ConnConfig, ConnState, Event, ExchangeId, Nanos, Protocol, Refusal};
+use tidegate_conn::{Conn, ConnConfig, ConnState, Event, ExchangeId, Nanos, Protocol, Refusal};
 
 /// Passes bytes both ways until nothing moves, answering with the path.
 fn shuttle(client: &mut Client, conn: &mut Conn, now: Nanos) -> Vec<common::Seen> {
@@ -403,46 +403,4 @@ fn expect_100_continue_is_answered() {
             .iter()
             .any(|frame| frame.0 == 0 && frame.3 == b"done")
     );
-}
-
-#[test]
-fn the_h2_crates_client_reads_an_answer_in_pieces() {
-    for (method, length, body) in [
-        ("GET", Some(12), "first,second"),
-        ("GET", None, "first,second"),
-        ("HEAD", Some(12), ""),
-        ("HEAD", None, ""),
-    ] {
-        let mut conn = cleartext();
-        let mut client = Client::new();
-        let mut response = Box::pin(client.request(method, "/list", b""));
-        conn.receive(Nanos(1), &client.take_output());
-        let exchange = requests(&mut conn)[0].exchange;
-        let head = AnswerHead {
-            status: 200,
-            headers: &[("content-type", b"text/csv")],
-            length,
-        };
-        assert!(conn.respond_head(Nanos(1), exchange, &head));
-        for piece in [&b"first,"[..], b"second"] {
-            assert_eq!(conn.respond_chunk(Nanos(1), exchange, piece), piece.len());
-            client.give(&output(&mut conn));
-        }
-        conn.respond_end(Nanos(1), exchange);
-        client.give(&output(&mut conn));
-        let Poll::Ready(Ok(answer)) = poll(response.as_mut()) else {
-            panic!("no answer to {method}")
-        };
-        assert_eq!(answer.headers().contains_key("content-length"), length.is_some());
-        let mut stream = answer.into_body();
-        let mut read = Vec::new();
-        loop {
-            match poll(Box::pin(stream.data()).as_mut()) {
-                Poll::Ready(Some(data)) => read.extend_from_slice(&data.expect("data")),
-                Poll::Ready(None) => break,
-                Poll::Pending => panic!("the answer to {method} has no end"),
-            }
-        }
-        assert_eq!(read, body.as_bytes());
-    }
 }

@@ -5,7 +5,7 @@ mod common;
 use common::client::{Client, GET, POST, block, frame, hello};
 use common::{Seen, cleartext, ok, output, request};
 use proptest::prelude::*;
-use tidegate_conn::{AnswerHead, Nanos};
+use tidegate_conn::Nanos;
 
 /// Feeds the pieces, answering each request when it comes.
 fn fed<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Seen>, Vec<u8>) {
@@ -16,32 +16,6 @@ fn fed<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Seen>, Vec<u8>) {
         conn.receive(Nanos(1), piece);
         while let Some(seen) = request(&mut conn) {
             ok(&mut conn, Nanos(1), seen.exchange, seen.path.as_bytes());
-            all.push(seen);
-        }
-        out.extend(output(&mut conn));
-    }
-    (all, out)
-}
-
-/// Feeds the pieces, answering each request in pieces when it comes.
-fn fed_streaming<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Seen>, Vec<u8>) {
-    let mut conn = cleartext();
-    let mut all = Vec::new();
-    let mut out = Vec::new();
-    for piece in pieces {
-        conn.receive(Nanos(1), piece);
-        while let Some(seen) = request(&mut conn) {
-            let exchange = seen.exchange;
-            let head = AnswerHead {
-                status: 200,
-                headers: &[],
-                length: (seen.path.len() % 2 == 0).then_some(seen.body.len() as u64),
-            };
-            conn.respond_head(Nanos(1), exchange, &head);
-            for data in seen.body.chunks(100) {
-                conn.respond_chunk(Nanos(1), exchange, data);
-            }
-            conn.respond_end(Nanos(1), exchange);
             all.push(seen);
         }
         out.extend(output(&mut conn));
@@ -114,9 +88,6 @@ proptest! {
         let whole = fed(std::iter::once(&bytes[..]));
         prop_assert_eq!(&fed(pieces(&bytes, &cuts).into_iter()), &whole);
         prop_assert_eq!(&fed(bytes.chunks(1)), &whole);
-        let whole = fed_streaming(std::iter::once(&bytes[..]));
-        prop_assert_eq!(&fed_streaming(pieces(&bytes, &cuts).into_iter()), &whole);
-        prop_assert_eq!(&fed_streaming(bytes.chunks(1)), &whole);
     }
 
     #[test]
@@ -131,9 +102,6 @@ proptest! {
         let whole = fed(std::iter::once(&bytes[..]));
         prop_assert_eq!(&fed(pieces(&bytes, &cuts).into_iter()), &whole);
         prop_assert_eq!(&fed(bytes.chunks(1)), &whole);
-        let whole = fed_streaming(std::iter::once(&bytes[..]));
-        prop_assert_eq!(&fed_streaming(pieces(&bytes, &cuts).into_iter()), &whole);
-        prop_assert_eq!(&fed_streaming(bytes.chunks(1)), &whole);
     }
 }
 

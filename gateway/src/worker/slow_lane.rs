@@ -14,12 +14,12 @@ use crate::worker::stack::{Edge, Ended};
 
 mod answer;
 mod ask;
+mod collected;
 mod deadline;
 mod replies;
-mod streamed;
 
 pub use ask::OrderRead;
-use streamed::Streamed;
+use collected::Collected;
 
 /// The slow lane's end and what is under way on it.
 pub struct SlowLane {
@@ -53,7 +53,7 @@ struct Exchange {
     /// Owed to the breaker until the answer begins, or does not.
     admission: Option<Admission>,
     /// The answer, once its head is there.
-    answer: Option<Streamed>,
+    answer: Option<Collected>,
 }
 
 impl SlowLane {
@@ -135,19 +135,6 @@ impl Exchange {
             known: &self.known,
             code,
             stages: None,
-        }
-    }
-
-    /// Whether the client has been told of an answer: there is no taking it back.
-    fn has_begun(&self) -> bool {
-        self.answer.as_ref().is_some_and(Streamed::has_begun)
-    }
-
-    /// Whether it is the client that has to do something next: its time-outs are the connection's.
-    fn waits_for_client(&self) -> bool {
-        match &self.answer {
-            Some(answer) => answer.has_begun() && !answer.pieces.is_empty(),
-            None => false,
         }
     }
 }

@@ -41,7 +41,6 @@ pub(super) mod flag {
 pub(super) enum Reason {
     NoError = 0x0,
     Protocol = 0x1,
-    InternalError = 0x2,
     FlowControl = 0x3,
     StreamClosed = 0x5,
     FrameSize = 0x6,

@@ -243,9 +243,9 @@ impl H2 {
 
     /// Forgets a stream that was reset; tells if the gateway has its request.
     pub(super) fn forget(&mut self, context: &Context<'_>, id: u32) -> Option<Found> {
-        let was_unanswered = self.streams.get(&id)?.is_unanswered();
+        let was_handed_out = self.streams.get(&id)?.is_handed_out();
         self.remove(context.now, id);
-        was_unanswered.then(|| {
+        was_handed_out.then(|| {
             self.unanswered -= 1;
             Found::Cancelled(ExchangeId(u64::from(id)))
         })

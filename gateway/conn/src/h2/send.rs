@@ -11,6 +11,10 @@ use crate::{Answer, ExchangeId, Nanos, Refusal};
 impl H2 {
     /// Says the answer of a stream that is there. What does not fit now is parked.
     pub(super) fn answer(&mut self, context: &Context<'_>, id: u32, answer: &Answer<'_>) {
+        assert!(
+            (200..=599).contains(&answer.status),
+            "an answer's status is final"
+        );
         let Some(stream) = self.streams.get(&id) else {
             return;
         };
@@ -20,9 +24,22 @@ impl H2 {
         } else {
             answer.body
         };
-        let length = (!bodyless).then_some(answer.body.len() as u64);
-        self.send_headers(id, answer.status, answer.headers, length, body.is_empty());
-        let sent = self.send_body(id, body, true);
+        let start = self.begin_headers();
+        let out = self.output.buffer();
+        self.encoder.status(out, answer.status);
+        for (name, value) in answer.headers {
+            self.encoder.field(out, name, value);
+        }
+        if !bodyless {
+            let length = answer.body.len();
+            self.encoder.field(
+                out,
+                "content-length",
+                itoa::Buffer::new().format(length).as_bytes(),
+            );
+        }
+        self.end_headers(start, id, body.is_empty());
+        let sent = self.send_body(id, body);
         if sent == body.len() {
             self.close(context.now, id);
             return;
@@ -35,30 +52,6 @@ impl H2 {
             let deadline = context.now.after(context.config.deadlines.write);
             self.parked.push_back((deadline, id));
         }
-    }
-
-    /// Says an answer's head.
-    pub(super) fn send_headers(
-        &mut self,
-        id: u32,
-        status: u16,
-        fields: &[(&str, &[u8])],
-        length: Option<u64>,
-        ends_stream: bool,
-    ) {
-        assert!((200..=599).contains(&status), "an answer's status is final");
-        let start = self.begin_headers();
-        let out = self.output.buffer();
-        self.encoder.status(out, status);
-        for (name, value) in fields {
-            self.encoder.field(out, name, value);
-        }
-        if let Some(length) = length {
-            let mut digits = itoa::Buffer::new();
-            self.encoder
-                .field(out, "content-length", digits.format(length).as_bytes());
-        }
-        self.end_headers(start, id, ends_stream);
     }
 
     /// Answers a request that the connection refuses by itself.
@@ -115,8 +108,8 @@ impl H2 {
         }
     }
 
-    /// Sends as much of these bytes as windows and room allow; returns how much. The stream ends behind them if the body does.
-    pub(super) fn send_body(&mut self, id: u32, body: &[u8], ends: bool) -> usize {
+    /// Sends the body or its beginning; returns how much.
+    fn send_body(&mut self, id: u32, body: &[u8]) -> usize {
         let Some(stream) = self.streams.get_mut(&id) else {
             return 0;
         };
@@ -131,11 +124,7 @@ impl H2 {
             sent += count;
             self.send_window -= count as i64;
             stream.send_window -= count as i64;
-            let flags = if ends && sent == body.len() {
-                flag::END_STREAM
-            } else {
-                0
-            };
+            let flags = if sent == body.len() { flag::END_STREAM } else { 0 };
             let out = self.output.buffer();
             put_header(out, count, kind::DATA, flags, id);
             out.extend_from_slice(piece);
@@ -144,7 +133,7 @@ impl H2 {
     }
 
     /// Our END_STREAM is out. A client that has not ended its request is told that nobody reads the rest (section 8.1).
-    pub(super) fn close(&mut self, now: Nanos, id: u32) {
+    fn close(&mut self, now: Nanos, id: u32) {
         if self.streams.get(&id).is_some_and(|stream| !stream.has_ended) {
             self.reset(id, Reason::NoError);
         }
@@ -191,7 +180,7 @@ impl H2 {
                 self.parked.remove(at);
                 continue;
             };
-            sent += self.send_body(id, &body[sent..], true);
+            sent += self.send_body(id, &body[sent..]);
             let is_over = sent == body.len();
             if let Some(stream) = self.streams.get_mut(&id) {
                 stream.phase = Phase::Parked { body, sent };

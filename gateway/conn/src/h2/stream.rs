@@ -25,9 +25,6 @@ pub(super) enum Phase {
     Collecting(Request),
     /// The gateway has it.
     HandedOut,
-    /// The answer's head is sent, and what was given of its body; `missing`: bytes until the length that was told, and `None` if
-    /// none was. Of HEAD, 204 and 304 (`is_bodyless`) what is given is thrown away.
-    Streaming { missing: Option<u64>, is_bodyless: bool },
     /// The answer's head is sent; this is the rest of its body, from `sent` on.
     Parked { body: Box<[u8]>, sent: usize },
 }
@@ -39,11 +36,6 @@ impl Stream {
 
     pub fn is_handed_out(&self) -> bool {
         matches!(self.phase, Phase::HandedOut)
-    }
-
-    /// Whether the gateway has it and has not given its whole answer.
-    pub fn is_unanswered(&self) -> bool {
-        matches!(self.phase, Phase::HandedOut | Phase::Streaming { .. })
     }
 
     pub fn is_parked(&self) -> bool {

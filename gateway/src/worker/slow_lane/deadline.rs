@@ -8,7 +8,6 @@ use crate::worker::Worker;
 impl Worker {
     /// Ends the exchanges of a backoffice that is silent or gone, and shows the breaker.
     pub(in crate::worker) fn lane_tick(&mut self, now_ns: u64) {
-        let write_ns = self.write_ns();
         let Some(lane) = &mut self.edge.lane else { return };
         if lane.is_empty() {
             return self.lane_publish(now_ns);
@@ -21,14 +20,7 @@ impl Worker {
                     return false;
                 };
                 let silent_ns = now_ns.saturating_sub(exchange.moved_ns);
-                // A body that does not come is the connection's time-out; an answer that is not read ends here as well,
-                // since on HTTP/2 the connection goes on without it.
-                let limit_ns = match (exchange.waits_for_client(), exchange.answer.is_some()) {
-                    (true, false) => u64::MAX,
-                    (true, true) => write_ns,
-                    (false, _) => lane.answer_ns,
-                };
-                gone || silent_ns >= limit_ns
+                gone || silent_ns >= lane.answer_ns
             }));
         }
         for key in late {
