@@ -26,6 +26,8 @@ pub enum Fed {
     More,
     /// Everything that is durable was handed out.
     All,
+    /// Too much was handed out without a mark: those of this turn are waited for.
+    Full,
 }
 
 /// The log's end of the feed.
@@ -48,7 +50,7 @@ pub trait Source: Send {
 }
 
 /// What the feed has done, for metrics and the console.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FeedStats {
     /// Records that the store has.
     pub applied: AtomicU64,
@@ -58,8 +60,35 @@ pub struct FeedStats {
     pub failures: AtomicU64,
     /// Shards that were stopped because store and log have parted.
     pub stopped_shards: AtomicU64,
-    /// Unix milliseconds at which the store last had everything that was durable; 0: not yet.
-    pub caught_up_ms: AtomicU64,
+    /// Unix milliseconds at which the store last had everything that was durable; before it first had, when the process began.
+    caught_up_ms: AtomicU64,
+}
+
+impl FeedStats {
+    /// Nothing done yet.
+    #[must_use]
+    pub fn new() -> FeedStats {
+        FeedStats {
+            applied: AtomicU64::new(0),
+            batches: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            stopped_shards: AtomicU64::new(0),
+            caught_up_ms: AtomicU64::new(now_ms()),
+        }
+    }
+
+    /// How long ago the store last had everything that was durable.
+    #[must_use]
+    pub fn behind(&self) -> Duration {
+        let caught_up_ms = self.caught_up_ms.load(Ordering::Relaxed);
+        Duration::from_millis(now_ms().saturating_sub(caught_up_ms))
+    }
+}
+
+impl Default for FeedStats {
+    fn default() -> FeedStats {
+        FeedStats::new()
+    }
 }
 
 /// The running thread.
@@ -67,7 +96,6 @@ pub struct FeedStats {
 pub struct Feed {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    stats: Arc<FeedStats>,
 }
 
 impl Feed {
@@ -75,18 +103,18 @@ impl Feed {
     ///
     /// # Errors
     /// The thread cannot be made.
-    pub fn start<S>(source: impl Source + 'static, store: S) -> std::io::Result<Feed>
+    pub fn start<S>(source: impl Source + 'static, store: S, stats: Arc<FeedStats>) -> std::io::Result<Feed>
     where
         S: Store + Send + 'static,
         S::Error: std::fmt::Display,
     {
-        let (stop, stats) = (Arc::new(AtomicBool::new(false)), Arc::new(FeedStats::default()));
+        let stop = Arc::new(AtomicBool::new(false));
         let mut worker = Worker {
             source,
             store,
             follower: Follower::new(),
             stop: Arc::clone(&stop),
-            stats: Arc::clone(&stats),
+            stats,
         };
         let thread = std::thread::Builder::new()
             .name("feed".into())
@@ -94,13 +122,7 @@ impl Feed {
         Ok(Feed {
             stop,
             thread: Some(thread),
-            stats,
         })
-    }
-
-    /// Its figures.
-    pub fn stats(&self) -> Arc<FeedStats> {
-        Arc::clone(&self.stats)
     }
 }
 
@@ -134,6 +156,7 @@ where
             let before = self.stats.applied.load(Ordering::Relaxed);
             match self.turn() {
                 Ok(Fed::More) => rest = REST,
+                Ok(Fed::Full) => std::thread::park_timeout(REST),
                 Ok(Fed::All) => {
                     rest = REST;
                     self.stats.caught_up_ms.store(now_ms(), Ordering::Relaxed);
@@ -187,10 +210,11 @@ where
                 told = Err(line);
             }
         }
-        match stuck {
-            Some(stuck) => self.stuck(stuck),
-            None => told,
+        let Some(stuck) = stuck else { return told };
+        if let Err(line) = told {
+            tracing::error!("the feed: {line}");
         }
+        self.stuck(stuck)
     }
 
     /// A shard that the store cannot follow is stopped, and the others go on; anything else is tried again.

@@ -25,7 +25,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use tidegate_shard_core::{ChargeId, Millis, OrderView};
+use tidegate_shard_core::outcome::Bound;
+use tidegate_shard_core::{ChargeId, Millis, OrderView, Refusal};
 use tokio::sync::Notify;
 
 use crate::database::{Database, DatabaseError};
@@ -111,10 +112,10 @@ impl Payments {
             attempts: 0,
         };
         let now = self.now();
-        Ok(self
-            .database
+        self.database
             .write_async(move |tx| ledger::open(tx, charge, now))
-            .await?)
+            .await?
+            .ok_or(Stuck::Refused(Refusal::Bound(Bound::Charges)))
     }
 
     /// A charge by its id.

@@ -34,7 +34,7 @@ impl Shop {
         })
     }
 
-    /// Drives unfinished charges and imports on, until it is dropped. Dropping it at any moment loses nothing.
+    /// Drives unfinished charges on, until it is dropped. Dropping it at any moment loses nothing.
     pub async fn run(&self) {
         self.payments.recover().await;
     }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tidegate_host::{ScrubStats, ThreadStats};
 use tidegate_link::stats::{Histogram, Snapshot as LinkSnapshot};
 
-use crate::admin::metrics::{HistogramSnapshot, HttpCount, MetricsSource, NetThread, ShardThread, Snapshot};
+use crate::admin::metrics::{
+    Feed, HistogramSnapshot, HttpCount, MetricsSource, NetThread, ShardThread, Snapshot,
+};
 use crate::auth::jwks::FetchStats;
 use crate::auth::keys::SharedKeys;
 use crate::breaker::board::Board;
@@ -35,12 +37,17 @@ const DURATION_BOUNDS_NS: [u64; 14] = [
 /// Buckets of sizes of batches, entries.
 const BATCH_BOUNDS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 250, 1000];
 
+/// Tells how a store follows the log now.
+pub type FeedFigures = Arc<dyn Fn() -> Feed + Send + Sync>;
+
 /// The gateway as the admin thread sees it.
 pub struct Observer {
     /// Figures of the net threads.
     pub nets: Vec<Arc<NetStats>>,
     /// Figures of the shard threads.
     pub shards: Vec<Arc<ThreadStats>>,
+    /// Figures of the store that follows the log, if there is one.
+    pub feed: Option<FeedFigures>,
     /// Figures of scrubbing.
     pub scrub: Arc<ScrubStats>,
     /// Where a drain begins.
@@ -98,6 +105,7 @@ impl MetricsSource for Observer {
             ("verified", sum(|net| net.tokens_verified.get())),
         ];
         snapshot.shards = self.shards.iter().map(|shard| self.shard(shard)).collect();
+        snapshot.feed = self.feed.as_ref().map(|figures| figures());
         snapshot.scrub_bytes = self.scrub.bytes.get();
         snapshot.scrub_faults = self.scrub.faults.get();
         snapshot.reload_failures = vec![

@@ -30,7 +30,7 @@ use crate::first_start::Banner;
 use crate::live::Live;
 use crate::logging::Filter;
 use crate::net::{self, Net, Shell};
-use crate::observe::Observer;
+use crate::observe::{FeedFigures, Observer};
 use crate::reload::{self, Reloader};
 use crate::shards::{self, Layout};
 use crate::supervisor::Supervisor;
@@ -50,6 +50,8 @@ pub struct Backoffice {
     pub store: String,
     /// How far that store has each shard.
     pub marks: Vec<ShardMark>,
+    /// How its store follows the log.
+    pub feed: Option<FeedFigures>,
     /// Starts it, once the shards serve.
     pub start: StartBackoffice,
 }
@@ -156,6 +158,7 @@ pub fn run_before(
     let observer = Arc::new(Observer {
         nets: net_stats.clone(),
         shards: host.stats(),
+        feed: backoffice.as_ref().and_then(|backoffice| backoffice.feed.clone()),
         scrub: host.scrub_stats(),
         shared: Arc::clone(&net.shared),
         serving: Arc::clone(&serving),

@@ -113,6 +113,7 @@ fn backoffice(_: &Config) -> Result<Backoffice, String> {
     Ok(Backoffice {
         store: NO_STORE.to_owned(),
         marks: Vec::new(),
+        feed: None,
         start: Box::new(|behind| start(behind.lane)),
     })
 }

@@ -11,8 +11,15 @@ const COLUMNS: &str = "charge, order_id, amount, currency, provider, status, pay
 /// A request that made a charge drives it itself; the recovery job looks only after it has had its time.
 const FIRST_LOOK_MS: u64 = 5_000;
 
-/// Keeps a new charge, unless its order has one under way: then that one, and `true`.
-pub(super) fn open(connection: &Connection, charge: Charge, now: Millis) -> rusqlite::Result<(Charge, bool)> {
+/// Charges of one order at most. A shard remembers fewer, and refuses more; each that it refuses is a closed row here.
+const CHARGES_MAX: u32 = 64;
+
+/// Keeps a new charge, unless its order has one under way: then that one, and `true`. `None`: the order has had as many as it may.
+pub(super) fn open(
+    connection: &Connection,
+    charge: Charge,
+    now: Millis,
+) -> rusqlite::Result<Option<(Charge, bool)>> {
     let under_way = format!(
         "SELECT {COLUMNS} FROM charges WHERE order_id = ?1
              AND status IN ('created', 'started', 'approved', 'declined') ORDER BY created_at DESC LIMIT 1"
@@ -22,7 +29,13 @@ pub(super) fn open(connection: &Connection, charge: Charge, now: Millis) -> rusq
         .query_row([charge.order.0 as i64], read)
         .optional()?;
     if let Some(found) = found {
-        return Ok((found, true));
+        return Ok(Some((found, true)));
+    }
+    let made: u32 = connection
+        .prepare_cached("SELECT count(*) FROM charges WHERE order_id = ?1")?
+        .query_row([charge.order.0 as i64], |row| row.get(0))?;
+    if made >= CHARGES_MAX {
+        return Ok(None);
     }
     connection
         .prepare_cached(
@@ -40,7 +53,7 @@ pub(super) fn open(connection: &Connection, charge: Charge, now: Millis) -> rusq
             ":now": now.0 as i64,
             ":next_at": now.after(FIRST_LOOK_MS).0 as i64,
         })?;
-    Ok((charge, false))
+    Ok(Some((charge, false)))
 }
 
 /// One charge.

@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub shards: Vec<ShardThread>,
     /// Breakers of the shard threads and of the backoffice.
     pub breakers: Vec<Row>,
+    /// The store that follows the log, if there is one.
+    pub feed: Option<Feed>,
     /// Bytes of closed segments read again.
     pub scrub_bytes: u64,
     /// Faults that scrubbing found; one that stays is found again in each pass.
@@ -128,6 +130,21 @@ pub struct ShardThread {
     pub busy_ns: u64,
     /// Nanoseconds it waited for the disk.
     pub disk_wait_ns: u64,
+}
+
+/// How a store follows the log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Feed {
+    /// Records that it has taken since the start.
+    pub applied: u64,
+    /// Batches that it has taken.
+    pub batches: u64,
+    /// Tries that failed.
+    pub failures: u64,
+    /// Shards that it cannot follow any more.
+    pub stopped_shards: u64,
+    /// Seconds since it last had everything that was durable.
+    pub behind_s: u64,
 }
 
 /// A histogram's buckets: `counts[i]` values were at most `bounds[i]` (and above the bound before); one count more for those above

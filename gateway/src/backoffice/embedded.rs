@@ -2,16 +2,18 @@
 //! the slow lane and the payments.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tidegate_backoffice::api;
-use tidegate_backoffice::feed::Feed;
+use tidegate_backoffice::feed::{Feed, FeedStats};
 use tidegate_backoffice::shop::Shop;
 use tidegate_backoffice::store::{FILE, Sqlite};
 use tidegate_follow::Store as _;
 
 use super::follow::{HostSource, shard_mark};
 use super::shards::DeskShards;
+use crate::admin::metrics;
 use crate::config::Config;
 use crate::serve::{Backoffice, Behind, EndBackoffice};
 
@@ -53,10 +55,13 @@ pub fn open(config: &Config) -> Result<Backoffice, String> {
     let mut store = giving_way(|| Sqlite::open(&path)).map_err(|error| failed(&error))?;
     let marks = store.marks().map_err(|error| failed(&error))?;
     let marks: Vec<_> = marks.into_iter().map(shard_mark).collect();
+    let stats = Arc::new(FeedStats::new());
+    let shown = Arc::clone(&stats);
     Ok(Backoffice {
         store: store.name().to_owned(),
         marks: marks.clone(),
-        start: Box::new(move |behind| giving_way(|| start(store, &marks, behind))),
+        feed: Some(Arc::new(move || figures(&shown))),
+        start: Box::new(move |behind| giving_way(|| start(store, &marks, stats, behind))),
     })
 }
 
@@ -75,9 +80,21 @@ fn giving_way<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
+fn figures(stats: &FeedStats) -> metrics::Feed {
+    let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    metrics::Feed {
+        applied: get(&stats.applied),
+        batches: get(&stats.batches),
+        failures: get(&stats.failures),
+        stopped_shards: get(&stats.stopped_shards),
+        behind_s: stats.behind().as_secs(),
+    }
+}
+
 fn start(
     store: Sqlite,
     marks: &[tidegate_log::ShardMark],
+    stats: Arc<FeedStats>,
     behind: Behind<'_>,
 ) -> Result<EndBackoffice, String> {
     let threads =
@@ -91,7 +108,7 @@ fn start(
         .map_err(threads)?;
     let source = behind.host.feed(marks).ok_or("the shards have ended")?;
     let shop = Shop::new(Arc::clone(store.database()), Arc::new(DeskShards(behind.desk)));
-    let feed = Feed::start(HostSource(source), store).map_err(threads)?;
+    let feed = Feed::start(HostSource(source), store, stats).map_err(threads)?;
     let router = api::router(Arc::clone(&shop));
     runtime.spawn(async move { shop.run().await });
     runtime.spawn(behind.lane.serve(router));

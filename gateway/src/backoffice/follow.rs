@@ -27,8 +27,7 @@ impl Source for HostSource {
         match read {
             Ok(HostFed::All) => Ok(Fed::All),
             Ok(HostFed::More) | Err(FeedError::Visitor(Full)) => Ok(Fed::More),
-            // The marks of what was handed out come at the end of this turn.
-            Ok(HostFed::Full) => Ok(Fed::All),
+            Ok(HostFed::Full) => Ok(Fed::Full),
             Err(FeedError::Parted(parted)) => Err(parted.to_string()),
             Err(FeedError::Fault(fault)) => Err(format!("the log: {fault}")),
             Err(FeedError::Io(error)) => Err(format!("reading the log: {error}")),

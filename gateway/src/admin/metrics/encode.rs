@@ -13,7 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::breaker::Force;
 use crate::breaker::board::Row;
 
-use super::{HistogramSnapshot, MetricsSource, NetThread, ShardThread, Snapshot};
+use super::{Feed, HistogramSnapshot, MetricsSource, NetThread, ShardThread, Snapshot};
 
 /// The registry with the gateway's collector in it.
 pub(in crate::admin) fn registry(source: Arc<dyn MetricsSource>) -> Registry {
@@ -50,8 +50,41 @@ impl Collector for Figures {
         encode_nets(e, &snapshot.nets)?;
         encode_shards(e, &snapshot.shards)?;
         encode_breakers(e, &snapshot.breakers)?;
+        encode_feed(e, snapshot.feed)?;
         encode_scrub(e, &snapshot)
     }
+}
+
+fn encode_feed(e: &mut DescriptorEncoder<'_>, feed: Option<Feed>) -> fmt::Result {
+    let Some(feed) = feed else { return Ok(()) };
+    for (name, help, value) in [
+        (
+            "feed_applied",
+            "Records of the log that the store has taken",
+            feed.applied,
+        ),
+        ("feed_batches", "Batches of them", feed.batches),
+        ("feed_failures", "Tries that failed", feed.failures),
+    ] {
+        let metric = e.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(value).encode(metric)?;
+    }
+    for (name, help, value) in [
+        (
+            "feed_stopped_shards",
+            "Shards that the store cannot follow",
+            feed.stopped_shards,
+        ),
+        (
+            "feed_behind_seconds",
+            "Since the store last had everything that was durable",
+            feed.behind_s,
+        ),
+    ] {
+        let metric = e.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(value).encode(metric)?;
+    }
+    Ok(())
 }
 
 fn encode_scrub(e: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
