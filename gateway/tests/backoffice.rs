@@ -94,6 +94,7 @@ fn the_catalogue_is_listed_and_searched_by_everybody() {
         page = json(&mut client, "/v1/skus?q=SKU-99&limit=3", "");
         page["skus"].as_array().map(Vec::len) == Some(3)
     });
+    gateway.wait_for("tidegate_feed_applied_total", |records| records > 1000);
     assert_eq!(
         (page["skus"][0]["sku"].as_str(), page["next"].as_str()),
         (Some("SKU-99"), Some("SKU-991"))

@@ -285,3 +285,50 @@ fn a_store_that_was_fed_by_another_log_is_parted_at_its_first_record() {
     );
     assert!(durable > Position::START);
 }
+
+#[test]
+fn a_shard_that_has_parted_is_told_of_once_and_the_others_are_followed_to_the_end() {
+    let mut files = Memory::default();
+    let mut opened = open_shop(&mut files, 1);
+    fill(&mut files, &mut opened, 100, 30);
+    let at = mark(&opened, 2);
+    let foreign = ShardMark {
+        op: at.op - 1,
+        chain: 99,
+        ..at
+    };
+    let mut feed = Feed::new(&opened.manifest, &[foreign]);
+    let mut store = empty_store();
+    let durable = opened.nodes[0].appender().durable_upto();
+    let mut told = 0;
+    loop {
+        let read = feed.read(
+            &mut files,
+            Planted::None,
+            |_| durable,
+            |record| {
+                assert_ne!(record.shard, 2);
+                let (payloads, chain) = &mut store[usize::from(record.shard)];
+                payloads.push(record.payload.to_vec());
+                *chain = record.chain;
+                Ok::<(), ()>(())
+            },
+        );
+        match read {
+            Ok(Fed::All) => break,
+            Ok(_) => {}
+            Err(FeedError::Parted(parted)) => {
+                assert_eq!(parted.shard(), 2);
+                told += 1;
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(told, 1);
+    for given in marks(&store).into_iter().filter(|given| given.shard != 2) {
+        assert_eq!(given, mark(&opened, given.shard), "all of it was handed out");
+        feed.applied(given).expect("the right mark");
+    }
+    feed.applied(at)
+        .expect("what a stopped shard has is not compared any more");
+}
