@@ -306,13 +306,14 @@ fn more_tokens_than_a_turn_verifies_are_all_answered_in_order() {
 
 #[test]
 fn a_connection_full_of_unknown_tokens_does_not_stop_the_others() {
-    const FLOOD: usize = 6000;
+    const FLOOD: usize = 12_000;
     for shell in SHELLS {
         let folder = tempfile::tempdir().unwrap();
         let set = [
             shell,
             "server.threads=1",
             "overload.shed_after_ms=60000",
+            "http.requests_per_connection=100000",
             // An order that no shard knows is not asked for elsewhere: that takes more turns.
             "backoffice.mode=none",
             OFF[0],
