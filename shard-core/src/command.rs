@@ -18,7 +18,7 @@ pub struct Line {
 /// The lines of an order: 1 to [`LINES_MAX`], sorted by SKU, each SKU once. Up to two lie inline.
 pub type Lines = SmallVec<[Line; 2]>;
 
-/// Lines in one order at most (issue 3: "up to 16 distinct SKUs").
+/// Lines in one order at most, each of another SKU.
 pub const LINES_MAX: usize = 16;
 
 /// Longest subject of a token that an order can carry to the store, in bytes.
