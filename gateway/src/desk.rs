@@ -144,11 +144,17 @@ fn serve(port: NetPort, asked: &Receiver<Ask>) {
 
 impl Clerk {
     fn send(&mut self, Ask { command, reply }: Ask) {
+        let shard = home_shard(&command, self.port.shards());
+        if shard.0 >= self.port.shards() {
+            // Who asked may have lost patience.
+            _ = reply.send(Answer::Decided(Outcome::Refused(Refusal::UnknownOrder)));
+            return;
+        }
         self.ticket += 1;
         let request = Request {
             ticket: self.ticket,
             at_ns: clock::now_ns(),
-            shard: home_shard(&command, self.port.shards()),
+            shard,
             command,
         };
         // If the shards do not take it, whoever asked is told by the end of the channel.

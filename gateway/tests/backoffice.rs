@@ -228,3 +228,24 @@ fn a_directory_that_served_without_a_store_is_caught_up_with_and_then_keeps_its_
         "{said}"
     );
 }
+
+#[test]
+fn ids_that_no_shard_can_have_made_are_unknown_and_open_no_breaker() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start(folder.path(), &OFF);
+    let alice = gateway.token("alice", None);
+    let mut client = gateway.connect();
+    // Bits 12 to 21 are the shard's: 1023 of 64.
+    let id = (1023_u64 << 12) | 1;
+    for _ in 0..30 {
+        for (method, action) in [("GET", ""), ("POST", "/cancel"), ("POST", "/pay")] {
+            let answer = client.request(method, &format!("/v1/orders/{id}{action}"), &alice, &[], "");
+            assert_eq!(
+                answer.member("code"),
+                "unknown_order",
+                "{method} {action}: {answer:?}"
+            );
+        }
+    }
+    assert_eq!(client.request("GET", "/v1/orders", &alice, &[], "").status, 200);
+}

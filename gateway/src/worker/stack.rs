@@ -196,6 +196,13 @@ impl Edge {
             known.sku = place.lines.first().map(|line| line.sku);
         }
         let shard = home_shard(&command, self.port.shards());
+        if shard.0 >= self.port.shards() {
+            // Of no order that was ever made here: no breaker and no backoffice is troubled with it.
+            return Err(Refusal::new(
+                Code::UnknownOrder,
+                "no order of this gateway has this id",
+            ));
+        }
         breaker::admit(self, &command, shard)?;
         let waiting = Waiting {
             slot: origin.slot,
