@@ -50,3 +50,18 @@ pub fn router(shop: Arc<Shop>) -> Router {
         })
         .with_state(shop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_in_the_description_of_the_api() {
+        let document: serde_json::Value =
+            serde_json::from_str(include_str!("../../docs/openapi.json")).expect("JSON");
+        for (method, path, _) in routes() {
+            let operation = &document["paths"][path][method.to_lowercase()];
+            assert!(operation.is_object(), "docs/openapi.json lacks {method} {path}");
+        }
+    }
+}

@@ -19,6 +19,7 @@ use crate::live::Live;
 
 pub mod answer;
 pub mod clock;
+mod description;
 mod entrance;
 mod follow;
 pub mod http_date;

@@ -133,7 +133,7 @@ impl Refusal {
             Refusal::BadExpectation => (417, "bad_expectation", "Only 100-continue can be expected."),
             Refusal::Misdirected => (
                 421,
-                "misdirected",
+                "misdirected_request",
                 "The certificate of this connection does not cover that host.",
             ),
             Refusal::HeadTooLarge => (431, "head_too_large", "The head has too many bytes or fields."),

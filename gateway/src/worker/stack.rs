@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::gcra;
 use crate::recorder::{Entry, Known, Recorder, Stages};
 use crate::worker::answer::Draft;
+use crate::worker::description;
 use crate::worker::http_date::HttpDate;
 use crate::worker::inflight::{Inflight, Waiting};
 use crate::worker::jitter::Jitter;
@@ -186,6 +187,10 @@ impl Edge {
             && let Some(line) = self.stock.get(sku)
         {
             outcome::stock(&mut self.draft, sku.as_str(), line);
+            return Ok(Step::Answered);
+        }
+        if route == Route::Description {
+            description::write(&mut self.draft);
             return Ok(Step::Answered);
         }
         if matches!(route, Route::Slow(_)) {

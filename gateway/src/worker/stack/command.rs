@@ -53,6 +53,7 @@ pub fn of(route: &Route, caller: Option<&Caller>, request: &Request<'_>) -> Resu
             }))
         }
         Route::ReadStock(_) | Route::ReadSku(_) => unreachable!("answered above"),
+        Route::Description => unreachable!("answered at once"),
         Route::Slow(_) => unreachable!("the backoffice answers it"),
     })
 }

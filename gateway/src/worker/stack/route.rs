@@ -26,6 +26,8 @@ pub enum Route {
     ChangeStock(SkuName),
     /// What the backoffice answers.
     Slow(Slow),
+    /// `GET /v1/openapi.json`
+    Description,
 }
 
 /// A route of the backoffice. It reads the path again: here it only has to be one that there is.
@@ -46,7 +48,7 @@ pub enum Slow {
 }
 
 /// Route names as metric labels; the index is [`Route::index`], the last one stands for "no such route".
-pub const ROUTE_NAMES: [&str; 15] = [
+pub const ROUTE_NAMES: [&str; 16] = [
     "/v1/orders",
     "/v1/orders/{id}",
     "/v1/orders/{id}/cancel",
@@ -61,6 +63,7 @@ pub const ROUTE_NAMES: [&str; 15] = [
     "/v1/skus",
     "/v1/catalogue/export",
     "/pay/simulated/{charge}",
+    "/v1/openapi.json",
     "other",
 ];
 
@@ -91,13 +94,14 @@ impl Route {
             Route::PutSku(_) => 6,
             Route::ChangeStock(_) => 7,
             Route::Slow(slow) => 8 + *slow as usize,
+            Route::Description => NO_ROUTE - 1,
         }
     }
 
     /// Who may ask.
     pub fn access(&self) -> Access {
         match self {
-            Route::ReadStock(_) | Route::ReadSku(_) => Access::Public,
+            Route::ReadStock(_) | Route::ReadSku(_) | Route::Description => Access::Public,
             Route::Place | Route::ReadOrder(_) | Route::Cancel(_) => Access::User,
             Route::Confirm(_) | Route::PutSku(_) | Route::ChangeStock(_) => Access::Operator,
             Route::Slow(Slow::ListSkus | Slow::PayPage) => Access::Public,
@@ -161,6 +165,7 @@ pub fn of(method: &str, target: &str) -> Result<Route, Refusal> {
         (Some("catalogue"), Some("export"), None) => {
             allow(method, &["GET"], || Ok(Route::Slow(Slow::Export)))
         }
+        (Some("openapi.json"), None, None) => allow(method, &["GET"], || Ok(Route::Description)),
         _ => Err(not_found()),
     }
 }
@@ -253,6 +258,7 @@ mod tests {
             ("GET", "/v1/orders/12345/history", Route::Slow(Slow::History)),
             ("GET", "/v1/skus?q=TOUR", Route::Slow(Slow::ListSkus)),
             ("GET", "/v1/catalogue/export", Route::Slow(Slow::Export)),
+            ("GET", "/v1/openapi.json", Route::Description),
             ("GET", "/pay/simulated/ch_1", Route::Slow(Slow::PayPage)),
             ("POST", "/pay/simulated/ch_1/approve", Route::Slow(Slow::PayPage)),
         ] {
