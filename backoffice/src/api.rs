@@ -5,7 +5,7 @@
 mod answer;
 mod caller;
 mod code;
-mod nearest;
+mod imports;
 mod orders;
 mod page;
 mod parameters;
@@ -16,7 +16,7 @@ mod skus;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 
 use crate::shop::Shop;
 
@@ -32,6 +32,13 @@ fn routes() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Shop>>)> {
         ("POST", "/v1/orders/{id}/pay", post(pay::pay)),
         ("GET", "/v1/skus", get(skus::list)),
         ("GET", "/v1/catalogue/export", get(skus::export)),
+        (
+            "PUT",
+            "/v1/catalogue/imports/{import}/parts/{part}",
+            put(imports::put_part),
+        ),
+        ("POST", "/v1/catalogue/imports/{import}", post(imports::start)),
+        ("GET", "/v1/catalogue/imports/{import}", get(imports::show)),
         ("GET", "/pay/simulated/{charge}", get(page::show)),
         ("POST", "/pay/simulated/{charge}", post(page::act)),
     ]

@@ -4,8 +4,10 @@
 //! a 201.
 
 pub mod api;
+pub mod catalogue;
 pub mod database;
 pub mod feed;
+mod nearest;
 mod orders;
 pub mod pay;
 pub mod shards;

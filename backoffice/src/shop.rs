@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::catalogue::Imports;
 use crate::database::Database;
 use crate::pay::{Payments, Simulated};
 use crate::shards::Shards;
@@ -14,6 +15,7 @@ pub struct Shop {
     pub(crate) shards: SharedShards,
     pub(crate) payments: Payments,
     pub(crate) simulated: Arc<Simulated>,
+    pub(crate) imports: Imports,
 }
 
 impl Shop {
@@ -26,23 +28,26 @@ impl Shop {
     pub(crate) fn with_clock(database: Arc<Database>, shards: Arc<dyn Shards>, clock: Clock) -> Arc<Shop> {
         let simulated = Arc::new(Simulated::new(database.clone(), clock.clone()));
         let payments = Payments::new(database.clone(), shards.clone(), simulated.clone(), clock.clone());
+        let shards = SharedShards(shards);
+        let imports = Imports::new(database.clone(), shards.clone(), clock);
         Arc::new(Shop {
             database,
-            shards: SharedShards(shards),
+            shards,
             payments,
             simulated,
+            imports,
         })
     }
 
-    /// Drives unfinished charges on, until it is dropped. Dropping it at any moment loses nothing.
+    /// Drives unfinished charges and imports on, until it is dropped. Dropping it at any moment loses nothing.
     pub async fn run(&self) {
-        self.payments.recover().await;
+        tokio::join!(self.payments.recover(), self.imports.run());
     }
 }
 
 /// [`Shards`] that several parts of the shop ask.
 #[derive(Clone)]
-pub(crate) struct SharedShards(Arc<dyn Shards>);
+pub(crate) struct SharedShards(pub(crate) Arc<dyn Shards>);
 
 impl std::ops::Deref for SharedShards {
     type Target = dyn Shards;

@@ -90,7 +90,8 @@ pub struct OneShard {
 }
 
 impl OneShard {
-    fn new(faults: Arc<Faults>) -> OneShard {
+    /// A shard without SKUs.
+    pub fn new(faults: Arc<Faults>) -> OneShard {
         let start = EPOCH.after(1_000_000_000);
         let mut shard = Shard::new(ShardConfig::new(ShardId(0), 1));
         for entry in shard.start(start, 1) {

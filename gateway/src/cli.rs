@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, ConfigError, Sources};
 
+mod catalogue;
 mod diagnose;
 mod doctor;
 mod log;
@@ -49,6 +50,11 @@ enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// SKUs in bulk, by the API of a gateway that runs.
+    Catalogue {
+        #[command(subcommand)]
+        command: catalogue::CatalogueCommand,
     },
     /// Looks at the write-ahead log of a data directory.
     Log {
@@ -179,6 +185,7 @@ fn asked(cli: Cli) -> Asked {
         Some(Command::Config {
             command: ConfigCommand::Default,
         }) => print_default(),
+        Some(Command::Catalogue { command }) => catalogue::run(&command),
         Some(Command::Log {
             command: LogCommand::Verify { data },
         }) => log::verify(&data),

@@ -26,6 +26,7 @@ pub mod net;
 pub mod observe;
 pub mod recorder;
 pub mod reload;
+pub(crate) mod roots;
 pub mod serve;
 pub mod shards;
 pub mod supervisor;

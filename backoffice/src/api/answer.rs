@@ -23,7 +23,11 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 
 /// One page of a list, with the way to the next.
 pub(super) fn page(body: &impl Serialize, link: Option<String>) -> Response {
-    let mut response = json(StatusCode::OK, body);
+    linked(json(StatusCode::OK, body), link)
+}
+
+/// An answer with a `Link` header.
+pub(super) fn linked(mut response: Response, link: Option<String>) -> Response {
     if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
         response.headers_mut().insert(header::LINK, link);
     }

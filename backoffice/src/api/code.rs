@@ -26,6 +26,7 @@ macro_rules! codes {
 codes! {
     InvalidBody "invalid_body" 400 "The body is not what this route takes";
     InvalidParameter "invalid_parameter" 400 "A query parameter is not acceptable";
+    InvalidPath "invalid_path" 400 "The path holds no valid identifier";
     MissingFields "missing_fields" 400 "A field that a new SKU needs is missing";
     Unauthorized "unauthorized" 401 "No valid token";
     Forbidden "forbidden" 403 "The token does not carry the role this needs";
@@ -38,7 +39,9 @@ codes! {
     DeadlineNear "deadline_too_near" 409 "Too little time is left to pay this order";
     AlreadyPaid "already_paid" 409 "Another charge has paid this order";
     RefundDue "refund_due" 409 "Paid too late and the stock is gone";
+    ImportStarted "import_started" 409 "The import is being applied, or done";
     BelowCommitted "below_committed" 409 "Stock cannot go below what is held and sold";
+    InvalidImport "invalid_import" 422 "The file cannot be imported as it is";
     Internal "internal" 500 "A fault of ours";
     Overloaded "overloaded" 503 "The request waited too long and was shed";
     AtBound "at_bound" 503 "A bound of the shard is reached";

@@ -4,8 +4,8 @@ use axum::extract::Query;
 use http::Uri;
 
 use crate::api::code::Code;
-use crate::api::nearest::nearest;
 use crate::api::problem::Problem;
+use crate::nearest::nearest;
 use crate::time::parse_rfc3339;
 use tidegate_shard_core::Millis;
 

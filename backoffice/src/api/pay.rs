@@ -67,7 +67,7 @@ async fn payable(shop: &Shop, user: &User, id: &str) -> Result<OrderView, Proble
         // It has ended and left the shard's memory, or it never was.
         Outcome::Refused(Refusal::UnknownOrder) => visible(shop, user, id).await?.status,
         Outcome::Refused(refusal) => return Err(Problem::refused(&refusal)),
-        other => return Err(Problem::new(Code::Internal, format!("not an order: {other:?}"))),
+        other => return Err(Problem::unexpected(&other)),
     };
     Err(match status.as_str() {
         "confirmed" => Problem::new(Code::AlreadyPaid, "the order is paid"),

@@ -38,6 +38,25 @@ impl Problem {
         self.code
     }
 
+    /// What was wrong with this request and what would be right.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// With a member beside the standard ones.
+    pub(super) fn with(mut self, name: &str, value: Value) -> Problem {
+        self.more.insert(name.to_owned(), value);
+        self
+    }
+
+    /// An answer that a shard does not give to what it was asked.
+    pub(crate) fn unexpected(outcome: &impl std::fmt::Debug) -> Problem {
+        Problem::new(
+            Code::Internal,
+            format!("the shard's answer was not expected here: {outcome:?}"),
+        )
+    }
+
     pub(super) fn unknown_order() -> Problem {
         Problem::new(
             Code::UnknownOrder,
@@ -80,10 +99,7 @@ impl Problem {
                 "the shard waits for its next ids to be durable".into(),
             ),
             Refusal::TryAgain => (Code::TryAgain, "another shard did not answer in time".into()),
-            other => (
-                Code::Internal,
-                format!("the shard's answer was not expected here: {other:?}"),
-            ),
+            other => return Problem::unexpected(other),
         };
         Problem::new(code, detail)
     }

@@ -2,23 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
 use http::{StatusCode, Uri, header};
+use rusqlite::Connection;
 use serde::Serialize;
 
 use crate::api::answer;
 use crate::api::caller::Operator;
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;
-use crate::database::DatabaseError;
 use crate::shop::Shop;
 use crate::skus::{self, Sku};
 
 /// SKUs that an export reads at a time.
-const EXPORT_PAGE: usize = 500;
+const EXPORT_ROWS: usize = 500;
+/// A page of an export ends behind the rows that pass this. With them, each of at most 700 bytes, it stays under what the edge collects
+/// of an answer (1 MiB).
+const EXPORT_BYTES: usize = 512 * 1024;
 
 #[derive(Serialize)]
 struct Page {
@@ -44,24 +45,19 @@ pub(super) async fn list(State(shop): State<Arc<Shop>>, uri: Uri) -> Result<Resp
     Ok(answer::page(&Page { skus, next }, link))
 }
 
-/// `GET /v1/catalogue/export`: every SKU as a line of CSV (RFC 4180), a page of the store at a time, as fast as the client reads.
-pub(super) async fn export(State(shop): State<Arc<Shop>>, _: Operator) -> Response {
-    let pages = stream::try_unfold(Some(String::new()), move |after| {
-        let shop = Arc::clone(&shop);
-        async move {
-            let Some(after) = after else { return Ok(None) };
-            let first = after.is_empty();
-            let page = shop
-                .database
-                .read_async(move |connection| skus::list(connection, None, &after, EXPORT_PAGE - 1))
-                .await?;
-            let next = page
-                .last()
-                .filter(|_| page.len() == EXPORT_PAGE)
-                .map(|sku| sku.sku.clone());
-            Ok::<_, DatabaseError>(Some((lines(&page, first), next)))
-        }
-    });
+/// `GET /v1/catalogue/export`: SKUs as lines of CSV (RFC 4180), as many as an answer may hold; `Link` leads to those after them. The columns'
+/// names are on the first page only, so that pages behind each other are one file.
+pub(super) async fn export(
+    State(shop): State<Arc<Shop>>,
+    _: Operator,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let parameters = Parameters::read(&uri, &["after"])?;
+    let after = parameters.text("after").unwrap_or_default().to_owned();
+    let (text, next) = shop
+        .database
+        .read_async(move |connection| export_page(connection, after))
+        .await?;
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
         (
@@ -70,7 +66,29 @@ pub(super) async fn export(State(shop): State<Arc<Shop>>, _: Operator) -> Respon
         ),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (StatusCode::OK, headers, Body::from_stream(pages)).into_response()
+    let link = next.map(|next| parameters.link("/v1/catalogue/export", &next));
+    Ok(answer::linked(
+        (StatusCode::OK, headers, text).into_response(),
+        link,
+    ))
+}
+
+/// Lines after a SKU until there are bytes enough, and the last SKU if there are more.
+fn export_page(connection: &Connection, mut after: String) -> rusqlite::Result<(Vec<u8>, Option<String>)> {
+    let mut text = Vec::new();
+    loop {
+        let mut skus = skus::list(connection, None, &after, EXPORT_ROWS)?;
+        let more = skus.len() > EXPORT_ROWS;
+        skus.truncate(EXPORT_ROWS);
+        text.extend(lines(&skus, after.is_empty()));
+        let Some(last) = skus.pop().filter(|_| more) else {
+            return Ok((text, None));
+        };
+        if text.len() >= EXPORT_BYTES {
+            return Ok((text, Some(last.sku)));
+        }
+        after = last.sku;
+    }
 }
 
 /// Lines of CSV, after one with the columns' names if they are the first.

@@ -15,6 +15,7 @@ pub const FILE: &str = "store.db";
 const MIGRATIONS: &[&str] = &[
     include_str!("sqlite/0001_orders.sql"),
     include_str!("sqlite/0002_shop.sql"),
+    include_str!("sqlite/0003_imports.sql"),
 ];
 
 /// `PRAGMA application_id` of a store: "Tide", so that no other program's database is taken for one.

@@ -1,21 +1,16 @@
 //! One GET over rustls, bounded in time and size. The only file that names the HTTP client.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use ureq::Agent;
 use ureq::http::Uri;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::{RootCerts, TlsConfig};
 
 use super::Remote;
 use crate::auth::keys::jwks::JWKS_BYTES_MAX;
-
-/// Certificates of one `jwks_ca` file, at most.
-const ROOTS_MAX: usize = 1_000;
+use crate::roots;
 
 /// The text at the URL.
 ///
@@ -86,32 +81,7 @@ impl Remote {
     pub(in crate::auth) fn roots(&self) -> Result<RootCerts, String> {
         match &self.ca {
             None => Ok(RootCerts::WebPki),
-            Some(path) => read_roots(path),
+            Some(path) => roots::read(path),
         }
     }
-}
-
-fn read_roots(path: &Path) -> Result<RootCerts, String> {
-    let name = path.display();
-    let certificates: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_file_iter(path)
-        .map_err(|error| format!("{name}: {error}"))?
-        .take(ROOTS_MAX + 1)
-        .collect();
-    let certificates = certificates.map_err(|error| format!("{name}: {error}"))?;
-    if certificates.is_empty() || certificates.len() > ROOTS_MAX {
-        return Err(format!(
-            "{name}: holds {} certificates, expected 1 to {ROOTS_MAX}",
-            certificates.len()
-        ));
-    }
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in &certificates {
-        roots
-            .add(certificate.clone())
-            .map_err(|error| format!("{name}: {error}"))?;
-    }
-    let certificates = certificates
-        .iter()
-        .map(|der| Certificate::from_der(der).to_owned());
-    Ok(certificates.collect::<Vec<_>>().into())
 }

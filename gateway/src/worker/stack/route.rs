@@ -43,12 +43,16 @@ pub enum Slow {
     ListSkus,
     /// `GET /v1/catalogue/export`
     Export,
+    /// `GET`, `POST /v1/catalogue/imports/{import}`
+    Import,
+    /// `PUT /v1/catalogue/imports/{import}/parts/{part}`
+    ImportPart,
     /// `GET`, `POST /pay/simulated/{charge}` and below
     PayPage,
 }
 
 /// Route names as metric labels; the index is [`Route::index`], the last one stands for "no such route".
-pub const ROUTE_NAMES: [&str; 16] = [
+pub const ROUTE_NAMES: [&str; 18] = [
     "/v1/orders",
     "/v1/orders/{id}",
     "/v1/orders/{id}/cancel",
@@ -62,6 +66,8 @@ pub const ROUTE_NAMES: [&str; 16] = [
     "/v1/orders/{id}/history",
     "/v1/skus",
     "/v1/catalogue/export",
+    "/v1/catalogue/imports/{import}",
+    "/v1/catalogue/imports/{import}/parts/{part}",
     "/pay/simulated/{charge}",
     "/v1/openapi.json",
     "other",
@@ -106,7 +112,7 @@ impl Route {
             Route::Confirm(_) | Route::PutSku(_) | Route::ChangeStock(_) => Access::Operator,
             Route::Slow(Slow::ListSkus | Slow::PayPage) => Access::Public,
             Route::Slow(Slow::ListOrders | Slow::Pay | Slow::History) => Access::User,
-            Route::Slow(Slow::Export) => Access::Operator,
+            Route::Slow(Slow::Export | Slow::Import | Slow::ImportPart) => Access::Operator,
         }
     }
 }
@@ -125,6 +131,9 @@ pub fn of(method: &str, target: &str) -> Result<Route, Refusal> {
         }
         return allow(method, &["GET", "POST"], || Ok(Route::Slow(Slow::PayPage)));
     };
+    if let Some(import) = rest.strip_prefix("catalogue/imports/") {
+        return import_route(method, import);
+    }
     let mut parts = rest.split('/');
     let (collection, id, action, more) = (parts.next(), parts.next(), parts.next(), parts.next());
     if more.is_some() {
@@ -166,6 +175,20 @@ pub fn of(method: &str, target: &str) -> Result<Route, Refusal> {
             allow(method, &["GET"], || Ok(Route::Slow(Slow::Export)))
         }
         (Some("openapi.json"), None, None) => allow(method, &["GET"], || Ok(Route::Description)),
+        _ => Err(not_found()),
+    }
+}
+
+/// The routes of an import, below `/v1/catalogue/imports/`.
+fn import_route(method: &str, path: &str) -> Result<Route, Refusal> {
+    let mut parts = path.split('/').map(|part| (!part.is_empty()).then_some(part));
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(Some(_)), None, None, None) => {
+            allow(method, &["GET", "POST"], || Ok(Route::Slow(Slow::Import)))
+        }
+        (Some(Some(_)), Some(Some("parts")), Some(Some(_)), None) => {
+            allow(method, &["PUT"], || Ok(Route::Slow(Slow::ImportPart)))
+        }
         _ => Err(not_found()),
     }
 }
@@ -258,6 +281,13 @@ mod tests {
             ("GET", "/v1/orders/12345/history", Route::Slow(Slow::History)),
             ("GET", "/v1/skus?q=TOUR", Route::Slow(Slow::ListSkus)),
             ("GET", "/v1/catalogue/export", Route::Slow(Slow::Export)),
+            ("POST", "/v1/catalogue/imports/a1", Route::Slow(Slow::Import)),
+            ("GET", "/v1/catalogue/imports/a1", Route::Slow(Slow::Import)),
+            (
+                "PUT",
+                "/v1/catalogue/imports/a1/parts/3?line=9",
+                Route::Slow(Slow::ImportPart),
+            ),
             ("GET", "/v1/openapi.json", Route::Description),
             ("GET", "/pay/simulated/ch_1", Route::Slow(Slow::PayPage)),
             ("POST", "/pay/simulated/ch_1/approve", Route::Slow(Slow::PayPage)),
@@ -274,11 +304,13 @@ mod tests {
             Slow::History,
             Slow::ListSkus,
             Slow::Export,
+            Slow::Import,
+            Slow::ImportPart,
             Slow::PayPage,
         ];
         let mut names: Vec<_> = slow.map(|slow| ROUTE_NAMES[Route::Slow(slow).index()]).into();
         assert_eq!(names[0], "GET /v1/orders");
-        assert_eq!(names[5], "/pay/simulated/{charge}");
+        assert_eq!(names[7], "/pay/simulated/{charge}");
         names.dedup();
         assert_eq!(names.len(), slow.len());
     }
@@ -290,6 +322,12 @@ mod tests {
         assert_eq!(code("GET", "/v1/orders/1/cancel/x"), Code::NotFound);
         assert_eq!(code("GET", "/pay/simulated/"), Code::NotFound);
         assert_eq!(code("GET", "/v1/catalogue/import"), Code::NotFound);
+        assert_eq!(code("GET", "/v1/catalogue/imports/"), Code::NotFound);
+        assert_eq!(code("PUT", "/v1/catalogue/imports/a/parts/"), Code::NotFound);
+        assert_eq!(
+            code("GET", "/v1/catalogue/imports/a/parts/1"),
+            Code::MethodNotAllowed
+        );
         assert_eq!(code("POST", "/v1/orders/abc/pay"), Code::UnknownOrder);
         assert_eq!(code("DELETE", "/v1/orders/1"), Code::MethodNotAllowed);
         assert_eq!(code("GET", "/v1/orders/abc"), Code::UnknownOrder);
