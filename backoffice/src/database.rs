@@ -52,8 +52,8 @@ impl From<rusqlite::Error> for DatabaseError {
     }
 }
 
-/// Runs in the transaction, then is told whether that was committed.
-type Job = Box<dyn FnOnce(&mut Savepoint<'_>) -> Told + Send>;
+/// Runs in the transaction, then is told whether that was committed; without one it is told that it was not.
+type Job = Box<dyn FnOnce(Option<&mut Savepoint<'_>>) -> Told + Send>;
 type Told = Box<dyn FnOnce(bool) + Send>;
 
 /// The one writer of a database, and its readers.
@@ -197,24 +197,32 @@ impl Drop for Database {
 }
 
 fn outcome<T: Send + 'static>(
-    savepoint: &mut Savepoint<'_>,
+    savepoint: Option<&mut Savepoint<'_>>,
     job: impl FnOnce(&mut Savepoint<'_>) -> rusqlite::Result<T>,
     tell: impl FnOnce(Result<T, DatabaseError>) + Send + 'static,
 ) -> Told {
-    let result = job(savepoint);
-    if result.is_err() {
-        // The error is told; that the savepoint cannot be undone shows at the commit.
-        _ = savepoint.rollback();
-    }
+    let result = savepoint.map_or_else(
+        || Err(not_committed()),
+        |savepoint| {
+            let result = job(savepoint);
+            if result.is_err() {
+                // The error is told; that the savepoint cannot be undone shows at the commit.
+                _ = savepoint.rollback();
+            }
+            result
+        },
+    );
     Box::new(move |committed| {
         tell(match result {
-            Ok(_) if !committed => Err(DatabaseError::Sqlite(rusqlite::Error::SqliteFailure(
-                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR),
-                Some("the transaction was not committed".to_owned()),
-            ))),
+            Ok(_) if !committed => Err(not_committed().into()),
             other => other.map_err(DatabaseError::from),
         });
     })
+}
+
+fn not_committed() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+    rusqlite::Error::SqliteFailure(code, Some("the transaction was not committed".to_owned()))
 }
 
 fn write_all(connection: &mut Connection, queue: &Receiver<Job>) {
@@ -235,11 +243,23 @@ fn group(
     queue: &Receiver<Job>,
     told: &mut Vec<Told>,
 ) -> rusqlite::Result<()> {
-    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+        Ok(transaction) => transaction,
+        Err(error) => {
+            told.push(first(None));
+            return Err(error);
+        }
+    };
     let mut next = Some(first);
     while let Some(job) = next {
-        let mut savepoint = transaction.savepoint()?;
-        told.push(job(&mut savepoint));
+        let mut savepoint = match transaction.savepoint() {
+            Ok(savepoint) => savepoint,
+            Err(error) => {
+                told.push(job(None));
+                return Err(error);
+            }
+        };
+        told.push(job(Some(&mut savepoint)));
         savepoint.commit()?;
         next = if told.len() < GROUP_MAX {
             queue.try_recv().ok()
@@ -279,6 +299,22 @@ mod tests {
         assert_eq!(count(&database), 10);
         drop(database);
         assert_eq!(count(&open(&dir)), 10);
+    }
+
+    #[test]
+    fn a_job_that_finds_the_file_locked_is_told_so_and_the_next_one_is_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(&dir);
+        database.write(|tx| tx.busy_timeout(Duration::ZERO)).unwrap();
+        let other = Connection::open(dir.path().join("shop.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let failed = database.write(|tx| tx.execute("INSERT INTO n VALUES (1)", []));
+        assert!(matches!(failed, Err(DatabaseError::Sqlite(_))), "{failed:?}");
+        other.execute_batch("ROLLBACK").unwrap();
+        database
+            .write(|tx| tx.execute("INSERT INTO n VALUES (2)", []))
+            .unwrap();
+        assert_eq!(count(&database), 1);
     }
 
     #[test]

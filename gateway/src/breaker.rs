@@ -250,6 +250,15 @@ impl Breaker {
         }
     }
 
+    /// Takes an admitted call back that ended without a result, because nobody waited for it any more: it says nothing about the
+    /// dependency, and another probe may go in its place.
+    pub fn withdraw(&mut self, admission: Admission) {
+        let counts = admission.episode == self.episode && self.state == State::HalfOpen;
+        if counts && self.probes_sent > self.probes_done {
+            self.probes_sent -= 1;
+        }
+    }
+
     /// An operator's decision; it stands until the next one.
     pub fn force(&mut self, force: Force) {
         self.force = force;

@@ -30,6 +30,11 @@ impl Shared {
         self.lock().report(now_ns, admission, failed);
     }
 
+    /// Takes back a call that ended without a result; see [`Breaker::withdraw`].
+    pub fn withdraw(&self, admission: Admission) {
+        self.lock().withdraw(admission);
+    }
+
     /// The state, and how often it has changed.
     pub fn state(&self, now_ns: u64, force: Force) -> (State, u64) {
         let mut breaker = self.lock();

@@ -154,6 +154,27 @@ fn probes_that_never_come_back_do_not_hold_it_half_open() {
 }
 
 #[test]
+fn a_call_that_was_taken_back_counts_neither_way_and_its_probe_is_sent_again() {
+    let mut breaker = Breaker::new(Settings::default());
+    fail(&mut breaker, 0, 19);
+    for _ in 0..100 {
+        let admission = breaker.admit(0).expect("closed");
+        breaker.withdraw(admission);
+    }
+    fail(&mut breaker, 0, 1);
+    assert_eq!(breaker.state(0), State::Open, "nothing has diluted the failures");
+    let later = 5_000_000_000;
+    let probes: Vec<_> = std::iter::from_fn(|| breaker.admit(later)).collect();
+    assert_eq!(probes.len(), 10);
+    for probe in probes {
+        breaker.withdraw(probe);
+    }
+    assert_eq!(breaker.state(later), State::HalfOpen);
+    succeed(&mut breaker, later, 10);
+    assert_eq!(breaker.state(later), State::Closed);
+}
+
+#[test]
 fn an_operator_can_force_it_either_way() {
     let mut breaker = Breaker::new(Settings::default());
     breaker.force(Force::Open);

@@ -149,11 +149,16 @@ impl Edge {
         }
     }
 
-    /// Nobody waits for a request any more: its client is gone. What it shows of the backoffice is how long it has taken.
+    /// Nobody waits for a request any more: its client is gone. That says nothing of the backoffice, unless it was slow.
     pub fn cancel(&mut self, key: Key, now_ns: u64) {
         let Some(lane) = &mut self.lane else { return };
-        if let Some(mut exchange) = lane.close(key) {
-            lane.report(&mut exchange, now_ns, false);
+        let Some(mut exchange) = lane.close(key) else {
+            return;
+        };
+        if exchange.took_ns(now_ns) > lane.slow_ns {
+            lane.report(&mut exchange, now_ns, true);
+        } else if let Some(admission) = exchange.admission.take() {
+            lane.breaker.withdraw(admission);
         }
     }
 }
