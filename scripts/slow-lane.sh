@@ -1,9 +1,9 @@
 #!/bin/bash
-# What the slow lane costs the orders: ROUNDS times, in alternation, the same open-loop load of orders alone and with the
-# slow lane offered twice what it carries (measured first, with nothing refused). Prints the p99 of the orders and the CPU of the shard threads for both, and their
-# ratios; exit status 1 when the median p99 or the median CPU is more than BOUND times that of the orders alone.
+# What the backoffice costs the orders: ROUNDS times, in alternation, the same open-loop load of orders alone (the store follows), with every thread of the
+# backoffice standing still (scripts/freeze.py), and with the slow lane offered twice what it carries (measured first, with nothing refused). Prints the p99 of the
+# orders and the CPU of the shard threads for each, and their ratios; exit status 1 when a median is more than BOUND times that of the orders alone.
 #
-# Needs: cargo build --release --workspace --examples. About ROUNDS * 2 * (SECONDS + 3) seconds.
+# Needs: cargo build --release --workspace --examples. About ROUNDS * 3 * (SECONDS_EACH + 3) seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 BIN=${BIN:-target/release}
@@ -41,17 +41,18 @@ CARRIED=$(($(cut -d' ' -f2 "$DATA/carried") / 3))
 echo "the slow lane carries $CARRIED lists a second; it is offered $((2 * CARRIED))"
 
 round() { # name
-  local before slow=
-  if [ "$1" = busy ]; then
-    ask "$SLOW" $((SECONDS_EACH + 1)) $((2 * CARRIED)) >"$DATA/slow" &
-    slow=$!
-    sleep 0.5
-  fi
+  local before beside=
+  : >"$DATA/beside"
+  case "$1" in
+    flooded) ask "$SLOW" $((SECONDS_EACH + 1)) $((2 * CARRIED)) >"$DATA/beside" & beside=$! ;;
+    frozen) python3 scripts/freeze.py "$PID" $((SECONDS_EACH + 1)) feed store-writer backoffice >"$DATA/beside" & beside=$! ;;
+  esac
+  [ -z "$beside" ] || sleep 0.5
   before=$(shard_us)
   "$BIN/tidegate-loadgen" run --target "https://$ADDRESS" --cacert "$DATA/shop/cert.pem" --token-key "$DATA/shop/token.key" \
     --rate "$RATE" --duration "${SECONDS_EACH}s" --connections 32 --shared --read-back 100 --users 10000 --report "$DATA/report" >"$DATA/run" ||
     { cat "$DATA/run" >&2; exit 2; }
-  [ -z "$slow" ] || { wait "$slow" || true; }
+  [ -z "$beside" ] || { wait "$beside" || true; }
   python3 - "$1" "$DATA" $(($(shard_us) - before)) <<'PY'
 import json, sys
 name, data, cpu_us = sys.argv[1:]
@@ -64,20 +65,21 @@ def p99(node):
             if found is not None: return found
 line = f"{name} {p99(report)} {cpu_us}"
 open(data + "/rounds", "a").write(line + "\n")
-slow = " ".join(open(data + "/slow").read().split("\n")) if name == "busy" else ""
-print(f"{name:5} p99 {p99(report)} us, shard threads {cpu_us} us  {slow}")
+beside = " ".join(open(data + "/beside").read().split("\n"))
+print(f"{name:7} p99 {p99(report)} us, shard threads {cpu_us} us  {beside}", flush=True)
 PY
 }
 
-for _ in $(seq "$ROUNDS"); do round alone; round busy; done
+for _ in $(seq "$ROUNDS"); do for name in alone frozen flooded; do round "$name"; done; done
 python3 - "$DATA/rounds" "$BOUND" <<'PY'
 import statistics, sys
 rows = [line.split() for line in open(sys.argv[1])]
 median = lambda name, column: statistics.median(float(row[column]) for row in rows if row[0] == name)
 worst = 0
-for what, column in (("p99", 1), ("CPU of the shard threads", 2)):
-    ratio = median("busy", column) / max(median("alone", column), 1)
-    worst = max(worst, ratio)
-    print(f"{what}: {ratio:.3f} times that of the orders alone")
+for name in ("frozen", "flooded"):
+    for what, column in (("p99", 1), ("CPU of the shard threads", 2)):
+        ratio = median(name, column) / max(median("alone", column), 1)
+        worst = max(worst, ratio)
+        print(f"{name}: {what} {ratio:.3f} times that of the orders alone")
 sys.exit(worst > float(sys.argv[2]))
 PY
