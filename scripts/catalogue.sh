@@ -3,27 +3,11 @@
 # it, and the export afterwards is the same file. Takes the folder to work in; ports are chosen by the kernel. About 20 seconds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tidegate=${TIDEGATE:-$PWD/target/release/tidegate}
 mkdir -p "${1:?usage: catalogue.sh FOLDER}"
 work=$(cd "$1" && pwd)
-listen=127.0.0.1:0
-pid=""
-trap 'if [ -n "$pid" ]; then kill -9 "$pid" 2>/dev/null || true; fi' EXIT
+. scripts/gateway.sh
 
-start() {
-    "$tidegate" --data "$work/data" --listen "$listen" --admin 127.0.0.1:0 >"$work/banner" 2>>"$work/log" &
-    pid=$!
-    for _ in $(seq 300); do
-        grep -q 'Place an order' "$work/banner" && return
-        kill -0 "$pid" 2>/dev/null || { echo "the gateway ended:"; cat "$work/banner" "$work/log"; exit 1; }
-        sleep 0.1
-    done
-    echo "no banner after 30 s"; cat "$work/log"; exit 1
-}
-
-start
-url=$(grep -o 'https://127.0.0.1:[0-9]*' "$work/banner" | head -n 1)
-listen=${url#https://}
+start_gateway
 catalogue() { "$tidegate" catalogue "$1" "${@:2}" --target "$url" --data "$work/data"; }
 
 catalogue export --out "$work/first.csv"
@@ -45,8 +29,8 @@ for _ in $(seq 300); do
     curl -sS --cacert "$work/data/cert.pem" "$url/v1/stock/BULK-10500" | grep -q '"stocked":7' && break
     sleep 0.05
 done
-kill -9 "$pid"; wait "$pid" 2>/dev/null || true; pid=""
-start
+kill_gateway
+start_gateway --listen "${url#https://}"
 wait "$import" || { echo "the import did not go on:"; cat "$work/import" "$work/log"; exit 1; }
 grep -q '^20000 of 20000 lines applied' "$work/import" || { cat "$work/import"; exit 1; }
 
@@ -60,6 +44,6 @@ done
 tail -n +2 "$work/bulk.csv" | cmp - "$work/exported"
 if catalogue import "$work/bulk.csv" 2>"$work/again"; then echo "the file was imported twice"; exit 1; fi
 grep -q 'add --again' "$work/again" || { cat "$work/again"; exit 1; }
-kill -TERM "$pid"; wait "$pid"; pid=""
+stop_gateway
 "$tidegate" log verify "$work/data" >/dev/null
 echo "a catalogue of 20,000 SKUs came in whole over a kill -9, and went out as it came in"

@@ -3,16 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=${1:?usage: clients.sh FOLDER}
-tidegate=${TIDEGATE:-$PWD/target/release/tidegate}
 mkdir -p "$work"
-pid=""
-trap 'if [ -n "$pid" ]; then kill -9 "$pid" 2>/dev/null || true; fi' EXIT
-"$tidegate" --data "$work/data" --listen 127.0.0.1:0 --admin 127.0.0.1:0 --set limits.user.rate=off --set limits.address.rate=off \
-    >"$work/banner" 2>"$work/log" &
-pid=$!
-for _ in $(seq 300); do grep -q 'Place an order' "$work/banner" && break; sleep 0.1; done
-address=$(grep -o 'https://127.0.0.1:[0-9]*' "$work/banner" | head -n 1)
-admin=$(grep -o 'http://127.0.0.1:[0-9]*' "$work/banner" | head -n 1)
+. scripts/gateway.sh
+start_gateway --set limits.user.rate=off --set limits.address.rate=off
 token=$("$tidegate" token --data "$work/data" --user alice)
 operator=$("$tidegate" token --data "$work/data" --user root --role operator)
 fail() { echo "FAILED: $*"; tail -n 20 "$work/log"; exit 1; }
@@ -22,36 +15,36 @@ expect() { local want=$1 got; shift; got=$(call "$@"); [ "$got" = "$want" ] || f
 order='{"lines":[{"sku":"SKU-1","qty":1},{"sku":"SKU-2","qty":2}]}'
 for version in --http1.1 --http2; do
     key="clients$version"
-    expect 201 $version -H "Idempotency-Key: $key" -d "$order" -H 'content-type: application/json' "$address/v1/orders"
+    expect 201 $version -H "Idempotency-Key: $key" -d "$order" -H 'content-type: application/json' "$url/v1/orders"
     id=$(grep -o '"order_id":"[0-9]*' "$work/body" | grep -o '[0-9]*$')
-    expect 201 $version -H "Idempotency-Key: $key" -d "$order" -H 'content-type: application/json' "$address/v1/orders"
+    expect 201 $version -H "Idempotency-Key: $key" -d "$order" -H 'content-type: application/json' "$url/v1/orders"
     grep -q "$id" "$work/body" || fail "a repeat made another order"
-    expect 422 $version -H "Idempotency-Key: $key" -d '{"lines":[{"sku":"SKU-1","qty":9}]}' -H 'content-type: application/json' "$address/v1/orders"
-    expect 200 $version "$address/v1/orders/$id"
-    expect 403 $version -d '{"charge":"ch_1"}' -H 'content-type: application/json' "$address/v1/orders/$id/confirm"
-    AS=$operator expect 200 $version -d '{"charge":"ch_1"}' -H 'content-type: application/json' "$address/v1/orders/$id/confirm"
-    expect 409 $version -X POST "$address/v1/orders/$id/cancel"
-    expect 400 $version -d "$order" -H 'content-type: application/json' "$address/v1/orders"
-    expect 404 $version "$address/v1/nothing"
-    expect 405 $version -X DELETE "$address/v1/orders/$id"
-    expect 200 $version "$address/v1/stock/SKU-1"
-    expect 200 $version "$address/v1/skus/SKU-2"
+    expect 422 $version -H "Idempotency-Key: $key" -d '{"lines":[{"sku":"SKU-1","qty":9}]}' -H 'content-type: application/json' "$url/v1/orders"
+    expect 200 $version "$url/v1/orders/$id"
+    expect 403 $version -d '{"charge":"ch_1"}' -H 'content-type: application/json' "$url/v1/orders/$id/confirm"
+    AS=$operator expect 200 $version -d '{"charge":"ch_1"}' -H 'content-type: application/json' "$url/v1/orders/$id/confirm"
+    expect 409 $version -X POST "$url/v1/orders/$id/cancel"
+    expect 400 $version -d "$order" -H 'content-type: application/json' "$url/v1/orders"
+    expect 404 $version "$url/v1/nothing"
+    expect 405 $version -X DELETE "$url/v1/orders/$id"
+    expect 200 $version "$url/v1/stock/SKU-1"
+    expect 200 $version "$url/v1/skus/SKU-2"
 done
-AS=nonsense expect 401 "$address/v1/orders/1"
-AS=$operator expect 200 -X PUT -H 'content-type: application/json' -d '{"name":"A new one","price":500,"currency":"EUR","stock":1}' "$address/v1/skus/NEW-1"
-expect 201 -H 'Idempotency-Key: n1' -H 'content-type: application/json' -d '{"lines":[{"sku":"NEW-1","qty":1}]}' "$address/v1/orders"
-expect 409 -H 'Idempotency-Key: n2' -H 'content-type: application/json' -d '{"lines":[{"sku":"NEW-1","qty":1}]}' "$address/v1/orders"
+AS=nonsense expect 401 "$url/v1/orders/1"
+AS=$operator expect 200 -X PUT -H 'content-type: application/json' -d '{"name":"A new one","price":500,"currency":"EUR","stock":1}' "$url/v1/skus/NEW-1"
+expect 201 -H 'Idempotency-Key: n1' -H 'content-type: application/json' -d '{"lines":[{"sku":"NEW-1","qty":1}]}' "$url/v1/orders"
+expect 409 -H 'Idempotency-Key: n2' -H 'content-type: application/json' -d '{"lines":[{"sku":"NEW-1","qty":1}]}' "$url/v1/orders"
 grep -q sold_out "$work/body" || fail "not sold_out: $(cat "$work/body")"
 
 # h2load and wrk read stock: fixed requests, 2xx each.
-h2load -n 5000 -c 8 -m 16 "$address/v1/stock/SKU-1" >"$work/h2load" 2>&1 || fail "h2load: $(cat "$work/h2load")"
+h2load -n 5000 -c 8 -m 16 "$url/v1/stock/SKU-1" >"$work/h2load" 2>&1 || fail "h2load: $(cat "$work/h2load")"
 grep -q '5000 succeeded' "$work/h2load" || fail "h2load: $(cat "$work/h2load")"
-wrk -t 1 -c 16 -d 2 "$address/v1/stock/SKU-1" >"$work/wrk" 2>&1 || fail "wrk: $(cat "$work/wrk")"
+wrk -t 1 -c 16 -d 2 "$url/v1/stock/SKU-1" >"$work/wrk" 2>&1 || fail "wrk: $(cat "$work/wrk")"
 grep -q 'Non-2xx' "$work/wrk" && fail "wrk: $(cat "$work/wrk")"
 
 # RFC 9113 and RFC 7541, clause by clause. Left out is 5.3, the priorities that RFC 9113 took out of the protocol.
 if command -v h2spec >/dev/null; then
-    host=${address#https://}
+    host=${url#https://}
     h2spec --tls --insecure --host "${host%:*}" --port "${host#*:}" --path /v1/stock/SKU-1 --timeout 3 \
         generic hpack http2/3 http2/4 http2/5.1 http2/5.4 http2/5.5 http2/6 http2/7 http2/8 >"$work/h2spec" 2>&1 ||
         fail "h2spec: $(grep -A 8 '^Failures' "$work/h2spec")"
@@ -64,7 +57,7 @@ curl -sS "$admin/metrics" >"$work/metrics"
 grep -q 'tidegate_' "$work/metrics" || fail "no metrics"
 curl -sS "$admin/config" | grep -q '"shards"' || fail "no /config"
 # Profiles of a busy process, with the hot path in them.
-wrk -t 1 -c 16 -d 8 "$address/v1/stock/SKU-1" >"$work/wrk2" 2>&1 &
+wrk -t 1 -c 16 -d 8 "$url/v1/stock/SKU-1" >"$work/wrk2" 2>&1 &
 load=$!
 curl -sS "$admin/debug/pprof/flamegraph?seconds=2" >"$work/flame.svg"
 grep -q '<svg' "$work/flame.svg" || fail "no flamegraph: $(head -c 200 "$work/flame.svg")"

@@ -5,20 +5,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 page=$PWD/docs/EXAMPLES.md
-tidegate=${TIDEGATE:-$PWD/target/release/tidegate}
 mkdir -p "${1:?usage: examples.sh FOLDER}"
 work=$(cd "$1" && pwd)
-pid=""
-trap 'if [ -n "$pid" ]; then kill -9 "$pid" 2>/dev/null || true; fi' EXIT
+. scripts/gateway.sh
 
-"$tidegate" --data "$work/data" --listen 127.0.0.1:0 --admin 127.0.0.1:0 >"$work/banner" 2>"$work/log" &
-pid=$!
-for _ in $(seq 300); do
-    grep -q 'Place an order' "$work/banner" && break
-    kill -0 "$pid" 2>/dev/null || { echo "the gateway ended:"; cat "$work/banner" "$work/log"; exit 1; }
-    sleep 0.1
-done
-URL=$(grep -o 'https://127.0.0.1:[0-9]*' "$work/banner" | head -n 1) || { echo "no banner after 30 s"; cat "$work/log"; exit 1; }
+start_gateway
+URL=$url
 TOKEN=$("$tidegate" token --data "$work/data" --user alice)
 OPERATOR=$("$tidegate" token --data "$work/data" --user root --role operator)
 export URL TOKEN OPERATOR CACERT=$work/data/cert.pem

@@ -4,28 +4,17 @@
 # Takes the folder to work in. 90 seconds at most after the installation. SEED=n repeats a run. SKIPPED where pip cannot install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tidegate=${TIDEGATE:-$PWD/target/release/tidegate}
 mkdir -p "${1:?usage: schemathesis.sh FOLDER}"
 work=$(cd "$1" && pwd)
 seed=${SEED:-20261127}
-pid=""
-trap 'if [ -n "$pid" ]; then kill -9 "$pid" 2>/dev/null || true; fi' EXIT
+. scripts/gateway.sh
 
 python3 -m venv "$work/venv" 2>"$work/pip.log" && "$work/venv/bin/pip" install -q 'schemathesis>=4.4,<5' >>"$work/pip.log" 2>&1 || {
     echo "SKIPPED: schemathesis cannot be installed: $(tail -n 1 "$work/pip.log")"
     exit 0
 }
 
-"$tidegate" --data "$work/data" --listen 127.0.0.1:0 --admin 127.0.0.1:0 \
-    --set limits.user.rate=off --set limits.address.rate=off --set limits.handshakes.rate=off >"$work/banner" 2>"$work/log" &
-pid=$!
-for _ in $(seq 300); do
-    grep -q 'Place an order' "$work/banner" && break
-    kill -0 "$pid" 2>/dev/null || { echo "the gateway ended:"; cat "$work/banner" "$work/log"; exit 1; }
-    sleep 0.1
-done
-url=$(grep -o 'https://127.0.0.1:[0-9]*' "$work/banner" | head -n 1) || { echo "no banner after 30 s"; cat "$work/log"; exit 1; }
-
+start_gateway --set limits.user.rate=off --set limits.address.rate=off --set limits.handshakes.rate=off
 # 503 and 504 are described and no faults of the server: a gateway that says them does what it should.
 cat >"$work/schemathesis.toml" <<'TOML'
 [checks.not_a_server_error]
