@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::post::{BODY, post};
 use common::tls::{TlsClient, client, keys, server};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -49,20 +50,6 @@ fn calls<T>(work: impl FnOnce() -> T) -> (u64, T) {
     let before = CALLS.get();
     let result = work();
     (CALLS.get() - before, result)
-}
-
-const BODY: &[u8] = &[b'x'; 200];
-
-fn post() -> Vec<u8> {
-    let mut bytes = format!(
-        "POST /v1/orders HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nIdempotency-Key: k-1\r\n\
-         Content-Type: application/json\r\nX-Forwarded-For: 10.0.0.1\r\nContent-Length: {}\r\n\r\n",
-        "t".repeat(300),
-        BODY.len()
-    )
-    .into_bytes();
-    bytes.extend_from_slice(BODY);
-    bytes
 }
 
 /// One turn of the shell: the request in, the answer out.

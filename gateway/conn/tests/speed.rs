@@ -4,26 +4,14 @@
 mod common;
 
 use common::client::Client;
+use common::post::{BODY, post};
 use common::tls::{TlsClient, client, keys, server};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidegate_conn::{Answer, Conn, ConnConfig, Event, ExchangeId, Nanos};
 
-const BODY: &[u8] = &[b'x'; 200];
 const ROUNDS: u32 = 20_000;
-
-fn post() -> Vec<u8> {
-    let mut bytes = format!(
-        "POST /v1/orders HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nIdempotency-Key: k-1\r\n\
-         Content-Type: application/json\r\nX-Forwarded-For: 10.0.0.1\r\nContent-Length: {}\r\n\r\n",
-        "t".repeat(300),
-        BODY.len()
-    )
-    .into_bytes();
-    bytes.extend_from_slice(BODY);
-    bytes
-}
 
 fn turn(conn: &mut Conn, now: Nanos, wire: &[u8], waiting: &mut Vec<ExchangeId>, out: &mut Vec<u8>) {
     conn.receive(now, wire);

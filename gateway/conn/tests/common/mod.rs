@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod client;
+pub mod post;
 pub mod tls;
 
 use std::rc::Rc;
