@@ -1,13 +1,12 @@
 //! The thread that follows the log into the store.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tidegate_follow::{Follower, Mark, NoBus, Record, Store, StoreError, Stuck};
+pub use tidegate_follow::{Fed, Source};
+use tidegate_follow::{Follower, Store};
 
 /// How long the thread rests when everything durable is in the store.
 const REST: Duration = Duration::from_millis(20);
@@ -18,36 +17,6 @@ const REST_BUSY: Duration = Duration::from_millis(100);
 const BUSY_RECORDS: u64 = 64;
 /// The longest rest after the store has failed again and again.
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
-
-/// How far a read came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fed {
-    /// There may be more: read again.
-    More,
-    /// Everything that is durable was handed out.
-    All,
-    /// Too much was handed out without a mark: those of this turn are waited for.
-    Full,
-}
-
-/// The log's end of the feed.
-pub trait Source: Send {
-    /// Hands out durable records after the last that was taken, each shard's in the order of its ops, until there are no more or `take`
-    /// says no. What it said no to comes again.
-    ///
-    /// # Errors
-    /// A line: the log cannot be read, or a shard cannot be followed any more (it was stopped).
-    fn read(&mut self, take: &mut dyn FnMut(&dyn Fn() -> Record) -> bool) -> Result<Fed, String>;
-
-    /// The store has the mark's shard up to its op.
-    ///
-    /// # Errors
-    /// A line: the mark is not of what was handed out; its shard was stopped.
-    fn applied(&mut self, mark: Mark) -> Result<(), String>;
-
-    /// The store cannot follow this shard: it takes no more orders.
-    fn stop_shard(&mut self, shard: u16);
-}
 
 /// What the feed has done, for metrics and the console.
 #[derive(Debug)]
@@ -103,7 +72,11 @@ impl Feed {
     ///
     /// # Errors
     /// The thread cannot be made.
-    pub fn start<S>(source: impl Source + 'static, store: S, stats: Arc<FeedStats>) -> std::io::Result<Feed>
+    pub fn start<S>(
+        source: impl Source + Send + 'static,
+        store: S,
+        stats: Arc<FeedStats>,
+    ) -> std::io::Result<Feed>
     where
         S: Store + Send + 'static,
         S::Error: std::fmt::Display,
@@ -174,88 +147,27 @@ where
         }
     }
 
-    /// Reads on, a segment at most, and brings what comes into the store a batch at a time. The log is told at the end: what it gave is read
-    /// once.
+    /// One turn of the follower. A shard that the store cannot follow is stopped, and the others go on; anything else is tried again.
     fn turn(&mut self) -> Result<Fed, String> {
-        let Worker {
-            source,
-            store,
-            follower,
-            stop,
-            stats,
-        } = self;
-        let (mut marks, mut stuck) = (BTreeMap::new(), None);
-        let read = source.read(&mut |record| {
-            if follower.take(record) {
-                return true;
-            }
-            if stop.load(Ordering::Acquire) {
-                return false;
-            }
-            match bring_on(follower, store, stats, &mut marks) {
-                Ok(()) => follower.take(record),
-                Err(why) => {
-                    stuck = Some(why);
-                    false
-                }
-            }
+        let (stop, stats) = (&self.stop, &self.stats);
+        let turn = self.follower.turn(&mut self.source, &mut self.store, |records| {
+            stats.batches.fetch_add(1, Ordering::Relaxed);
+            stats.applied.fetch_add(records, Ordering::Relaxed);
+            !stop.load(Ordering::Acquire)
         });
-        if stuck.is_none() {
-            stuck = bring_on(follower, store, stats, &mut marks).err();
-        }
-        // A shard that has to be stopped takes nothing from the others.
-        let mut told = read;
-        for mark in marks.into_values() {
-            if let Err(line) = source.applied(mark) {
-                told = Err(line);
-            }
-        }
-        let Some(stuck) = stuck else { return told };
-        if let Err(line) = told {
+        let Some(refused) = turn.refused else {
+            return turn.log;
+        };
+        if let Err(line) = turn.log {
             tracing::error!("the feed: {line}");
         }
-        self.stuck(stuck)
-    }
-
-    /// A shard that the store cannot follow is stopped, and the others go on; anything else is tried again.
-    fn stuck(&mut self, stuck: StuckAt<S>) -> Result<Fed, String> {
-        let Stuck::Store(error) = stuck else {
-            return Ok(Fed::More);
+        let Some(shard) = refused.shard() else {
+            return Err(refused.to_string());
         };
-        let line = error.to_string();
-        let shard = match error {
-            StoreError::Parted(tidegate_follow::Parted::Gap { have, .. })
-            | StoreError::Parted(tidegate_follow::Parted::OtherContent { have, .. }) => have.shard,
-            StoreError::Unreadable { mark, .. } => mark.shard,
-            StoreError::Failed(_) => return Err(line),
-        };
-        tracing::error!(shard, "{line}; the shard is stopped, its orders are refused");
+        tracing::error!(shard, "{refused}; the shard is stopped, its orders are refused");
         self.stats.stopped_shards.fetch_add(1, Ordering::Relaxed);
-        self.source.stop_shard(shard);
-        self.follower.drop_shard(shard);
         Ok(Fed::More)
     }
-}
-
-type StuckAt<S> = Stuck<Infallible, <S as Store>::Error>;
-
-/// Brings what is under way into the store, and notes how far each shard is then.
-fn bring_on<S: Store>(
-    follower: &mut Follower,
-    store: &mut S,
-    stats: &FeedStats,
-    marks: &mut BTreeMap<u16, Mark>,
-) -> Result<(), StuckAt<S>> {
-    let count = follower.len() as u64;
-    if count == 0 {
-        return Ok(());
-    }
-    for mark in follower.bring_on(&mut NoBus, store)? {
-        marks.insert(mark.shard, mark);
-    }
-    stats.batches.fetch_add(1, Ordering::Relaxed);
-    stats.applied.fetch_add(count, Ordering::Relaxed);
-    Ok(())
 }
 
 fn now_ms() -> u64 {

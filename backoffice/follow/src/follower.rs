@@ -2,13 +2,31 @@
 
 use std::convert::Infallible;
 
-use crate::{Bus, Mark, Record, Store, StoreError};
+use crate::{Bus, Mark, Planted, Record, Store, StoreError};
 
 /// Records in a batch at most: a transaction of some tens of milliseconds.
 pub const BATCH_RECORDS_MAX: usize = 2048;
 
 /// Bytes of entries in a batch, past which it takes no more.
 pub const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// How large a batch may become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Records in it at most.
+    pub records: usize,
+    /// Bytes of entries past which it takes no more.
+    pub bytes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            records: BATCH_RECORDS_MAX,
+            bytes: BATCH_BYTES_MAX,
+        }
+    }
+}
 
 /// No bus: the store is written straight from the log, and what it has applied is published.
 #[derive(Debug, Default)]
@@ -29,6 +47,8 @@ pub struct Follower {
     batch: Vec<Record>,
     bytes: usize,
     published: bool,
+    bounds: Bounds,
+    planted: Planted,
 }
 
 /// Why a batch is still under way.
@@ -47,9 +67,21 @@ impl Follower {
         Follower::default()
     }
 
-    /// Takes a record in; false when the batch is full: bring it [`on`](Self::bring_on) first.
+    /// Nothing under way, with other bounds and perhaps a fault: for simulations.
+    #[must_use]
+    pub fn with(bounds: Bounds, planted: Planted) -> Follower {
+        Follower {
+            bounds,
+            planted,
+            ..Follower::default()
+        }
+    }
+
+    /// Takes a record in; false when the batch is full, or was published already: bring it [`on`](Self::bring_on) first. An empty batch
+    /// takes any record.
     pub fn take(&mut self, record: impl FnOnce() -> Record) -> bool {
-        if self.published || self.batch.len() >= BATCH_RECORDS_MAX || self.bytes >= BATCH_BYTES_MAX {
+        let full = self.batch.len() >= self.bounds.records || self.bytes >= self.bounds.bytes;
+        if self.published || (full && !self.batch.is_empty()) {
             return false;
         }
         let record = record();
@@ -87,10 +119,24 @@ impl Follower {
             bus.publish(&self.batch).map_err(Stuck::Bus)?;
             self.published = true;
         }
-        store.apply(&self.batch).map_err(Stuck::Store)?;
-        let marks = last_marks(&self.batch);
+        if let Err(error) = store.apply(&self.batch) {
+            if self.planted.gives_up() {
+                self.drop_batch();
+            }
+            return Err(Stuck::Store(error));
+        }
+        let marks = self.marks();
         self.drop_batch();
         Ok(marks)
+    }
+
+    /// How far each shard is with what is under way.
+    pub(crate) fn marks(&self) -> Vec<Mark> {
+        last_marks(&self.batch)
+    }
+
+    pub(crate) fn planted(&self) -> Planted {
+        self.planted
     }
 
     /// Gives up what is under way of a shard that must stop; the rest goes on.
@@ -117,3 +163,6 @@ fn last_marks(batch: &[Record]) -> Vec<Mark> {
     }
     marks
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_shard_core::entry::{Entry, Placed};
-use tidegate_shard_core::{ChargeId, Lines, Millis, OrderId, OrderStatus};
+use tidegate_shard_core::{Buyer, ChargeId, Lines, Millis, OrderId, OrderStatus};
 
 use crate::Change;
 
@@ -13,6 +13,8 @@ use crate::Change;
 pub struct OrderRow {
     /// Its id.
     pub order: OrderId,
+    /// Whose it is.
+    pub buyer: Buyer,
     /// The token's subject.
     pub user: Arc<str>,
     /// What was ordered.
@@ -84,6 +86,7 @@ impl OrderRows {
     fn insert(&mut self, placed: &Placed, at: Millis, gathering: bool) {
         let row = OrderRow {
             order: placed.order,
+            buyer: placed.buyer,
             user: Arc::clone(&placed.subject),
             lines: placed.lines.clone(),
             total: placed.total,
@@ -121,7 +124,7 @@ impl OrderRows {
 mod tests {
     use super::*;
     use tidegate_shard_core::entry::{AbortReason, Effect, Ending};
-    use tidegate_shard_core::{BodyHash, Buyer, KeyHash, Line, ShardId, SkuName};
+    use tidegate_shard_core::{BodyHash, KeyHash, Line, ShardId, SkuName};
 
     fn placed(order: OrderId) -> Placed {
         let line = Line {
@@ -166,6 +169,7 @@ mod tests {
         );
         assert_eq!((row.placed_at, row.changed_at), (Millis(1), Millis(2)));
         assert_eq!(rows.iter().count(), 1);
+        assert_eq!(row.buyer, Buyer([1; 16]));
     }
 
     #[test]

@@ -34,6 +34,29 @@ impl<E: fmt::Display> fmt::Display for StoreError<E> {
     }
 }
 
+impl<E> StoreError<E> {
+    /// The shard that the store cannot follow, and that must stop; none when the same batch may be handed in again.
+    #[must_use]
+    pub fn shard(&self) -> Option<u16> {
+        match self {
+            StoreError::Parted(Parted::Gap { have, .. } | Parted::OtherContent { have, .. }) => {
+                Some(have.shard)
+            }
+            StoreError::Unreadable { mark, .. } => Some(mark.shard),
+            StoreError::Failed(_) => None,
+        }
+    }
+
+    /// With the store's own error as another type's.
+    pub fn map<F>(self, other: impl FnOnce(E) -> F) -> StoreError<F> {
+        match self {
+            StoreError::Parted(parted) => StoreError::Parted(parted),
+            StoreError::Unreadable { mark, why } => StoreError::Unreadable { mark, why },
+            StoreError::Failed(error) => StoreError::Failed(other(error)),
+        }
+    }
+}
+
 /// Keeps what shards have logged as rows, and how far it has each shard.
 pub trait Store {
     /// What can go wrong with it for a while.

@@ -1,22 +1,15 @@
 //! Batches of records into the rows of SQLite, with the marks, in one transaction.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use tidegate_follow::{Change, Mark, Next, Parted, Record, Step, Store, StoreError, check};
+use tidegate_follow::{Change, Mark, Planted, Record, Step, Store, StoreError, take_in};
 use tidegate_shard_core::Entry;
 use tidegate_shard_core::command::LimitScope;
 use tidegate_shard_core::entry::{Placed, SkuPut};
 
 use super::Sqlite;
 use crate::database::DatabaseError;
-
-/// What a job found: the reason that nothing of the batch was written, if it is not SQLite's own.
-enum Refused {
-    Parted(Parted),
-    Unreadable(Mark, String),
-}
 
 impl Store for Sqlite {
     type Error = DatabaseError;
@@ -30,29 +23,16 @@ impl Store for Sqlite {
         let batch: Arc<[Record]> = batch.into();
         let applied = self.database().write(move |tx| match apply(tx, &batch) {
             Ok(()) => Ok(Ok(())),
-            Err(Stop::Refused(refused)) => {
+            Err(StoreError::Failed(error)) => Err(error),
+            Err(refused) => {
                 tx.rollback()?;
                 Ok(Err(refused))
             }
-            Err(Stop::Sqlite(error)) => Err(error),
         });
         match applied {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(Refused::Parted(parted))) => Err(StoreError::Parted(parted)),
-            Ok(Err(Refused::Unreadable(mark, why))) => Err(StoreError::Unreadable { mark, why }),
+            Ok(done) => done.map_err(|refused| refused.map(DatabaseError::Sqlite)),
             Err(error) => Err(StoreError::Failed(error)),
         }
-    }
-}
-
-enum Stop {
-    Refused(Refused),
-    Sqlite(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for Stop {
-    fn from(error: rusqlite::Error) -> Stop {
-        Stop::Sqlite(error)
     }
 }
 
@@ -68,34 +48,22 @@ pub(super) fn read_marks(connection: &Connection) -> rusqlite::Result<Vec<Mark>>
     marks.collect()
 }
 
-fn apply(connection: &Connection, batch: &[Record]) -> Result<(), Stop> {
-    let mut marks: HashMap<u16, Mark> = HashMap::new();
-    for record in batch {
-        let have = match marks.get(&record.shard) {
-            Some(have) => *have,
-            None => read_mark(connection, record.shard)?,
-        };
-        match check(have, record).map_err(|parted| Stop::Refused(Refused::Parted(parted)))? {
-            Next::Known => {
-                marks.insert(record.shard, have);
-                continue;
-            }
-            Next::New => {}
-        }
-        let entry = Entry::decode(&record.payload)
-            .map_err(|error| Stop::Refused(Refused::Unreadable(record.mark(), format!("{error:?}"))))?;
-        step(connection, record, &entry)?;
-        if let Some(change) = Change::of(&entry) {
-            write(connection, &change)?;
-        }
-        marks.insert(record.shard, record.mark());
-    }
+fn apply(connection: &Connection, batch: &[Record]) -> Result<(), StoreError<rusqlite::Error>> {
+    let have = |shard| read_mark(connection, shard);
+    let marks = take_in(batch, Planted::None, have, |record, entry| {
+        step(connection, record, entry)?;
+        Change::of(entry).map_or(Ok(()), |change| write(connection, &change))
+    })?;
+    write_marks(connection, &marks).map_err(StoreError::Failed)
+}
+
+fn write_marks(connection: &Connection, marks: &[Mark]) -> rusqlite::Result<()> {
     // Without a bus of its own, what is applied is published.
     let mut statement = connection.prepare_cached(
         "INSERT INTO marks VALUES (?1, ?2, ?3, ?2, ?3) ON CONFLICT (shard) DO UPDATE SET \
          applied_op = ?2, applied_chain = ?3, published_op = ?2, published_chain = ?3",
     )?;
-    for mark in marks.values() {
+    for mark in marks {
         statement.execute(params![mark.shard, mark.op as i64, mark.chain as i64])?;
     }
     Ok(())
@@ -263,6 +231,7 @@ fn letters(currency: &[u8; 3]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_follow::Parted;
     use tidegate_shard_core::entry::{AbortReason, Effect, Ending, Gathering};
     use tidegate_shard_core::{BodyHash, Buyer, KeyHash, Line, Millis, OrderId, ShardId, SkuName};
 
