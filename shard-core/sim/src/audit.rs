@@ -1,10 +1,10 @@
 //! The rules of CHECKS.md, checked by someone who sees only what is durable and what left the machine.
 //!
-//! The audit follows the logs as a store does, a durable entry at a time, and remembers everything that left a shard
-//! with the op it depended on. At the end it replays all entries on fresh shards and holds every answer against the
-//! state at its op: that is one order of events which explains all answers.
+//! The audit reads the logs a durable entry at a time, and remembers everything that left a shard with the op it
+//! depended on. At the end it replays all entries on fresh shards and holds every answer against the state at its op:
+//! that is one order of events which explains all answers. The store is held against the same entries.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tidegate_log::{Batch, LogId, SegmentNumber};
 use tidegate_node::{Opened, StockRow};
@@ -19,8 +19,10 @@ use crate::machine::Machine;
 use crate::plan::Plan;
 use crate::world::Broken;
 
-mod follow;
+mod logs;
+mod path;
 mod replay;
+mod rows;
 
 /// What the audit knows.
 pub struct Audit {
@@ -35,6 +37,8 @@ pub struct Audit {
     ended_holds: HashSet<(ShardId, OrderId, u8)>,
     /// The segment of each log that is read next.
     cursors: HashMap<LogId, SegmentNumber>,
+    /// Orders that an answer told somebody of, with the lines and the total that it said.
+    acknowledged: BTreeMap<OrderId, (Lines, u64)>,
 }
 
 /// One shard's durable past.
@@ -45,8 +49,6 @@ struct History {
     /// The last op that is known to be durable; `entries` may be behind.
     durable: u64,
     last_id: OrderId,
-    /// The mark that the store last gave, and to which life of the machine.
-    told: (u64, Op),
     claims: Vec<(u64, Claim)>,
     /// The op of the last stock row of each SKU.
     rows: HashMap<SkuName, Op>,
@@ -66,6 +68,8 @@ struct Fact {
     key: KeyHash,
     buyer: Buyer,
     lines: Lines,
+    /// In minor units; of the home shard's lines only while it gathers.
+    total: u64,
     standing: Standing,
 }
 
@@ -88,6 +92,7 @@ impl Audit {
             sales_over: 0,
             ended_holds: HashSet::new(),
             cursors: HashMap::new(),
+            acknowledged: BTreeMap::new(),
         }
     }
 
@@ -165,6 +170,11 @@ impl Audit {
         } else {
             op
         };
+        if let Claim::Order(view) = &claim {
+            self.acknowledged
+                .entry(view.id)
+                .or_insert_with(|| (view.lines.clone(), view.total));
+        }
         self.left(shard, at, "a figure")?;
         self.shards[usize::from(shard.0)].claims.push((at.0, claim));
         Ok(())

@@ -30,11 +30,19 @@ pub enum Bug {
     SegmentFreedTooEarly,
     /// A segment is freed as soon as the newest checkpoint holds it; were that one damaged, nothing would.
     FreedByNewestCheckpoint,
+    /// The log is told of a batch before the store has committed it.
+    MarksBeforeCommit,
+    /// A commit whose answer was lost is applied twice: the store writes what it knows again.
+    KnownWrittenAgain,
+    /// The follower gives a batch up that the store did not take.
+    BatchGivenUp,
+    /// The follower gives a batch up, and the store goes on behind the gap.
+    GapSkipped,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 11] = [
+    pub const ALL: [Bug; 15] = [
         Bug::ReplyBeforeSync,
         Bug::MessageBeforeSync,
         Bug::ConfirmAfterExpiry,
@@ -46,6 +54,10 @@ impl Bug {
         Bug::DurableBlockRewritten,
         Bug::SegmentFreedTooEarly,
         Bug::FreedByNewestCheckpoint,
+        Bug::MarksBeforeCommit,
+        Bug::KnownWrittenAgain,
+        Bug::BatchGivenUp,
+        Bug::GapSkipped,
     ];
 
     /// Puts the fault where it belongs. Without the feature `planted-bugs` there are no faults to plant.
@@ -77,6 +89,25 @@ impl Bug {
             Bug::StaleRecordAccepted => config.log_planted = tidegate_log::Planted::StaleRecordAccepted,
             Bug::DurableBlockRewritten => config.log_planted = tidegate_log::Planted::DurableBlockRewritten,
             _ => {}
+        }
+    }
+
+    /// The fault as one of what follows the log, if it is one. Without the feature `planted-bugs` there are none.
+    #[cfg(not(feature = "planted-bugs"))]
+    pub(crate) fn follow(self) -> tidegate_follow::Planted {
+        panic!("built without the feature planted-bugs");
+    }
+
+    /// The fault as one of what follows the log, if it is one.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn follow(self) -> tidegate_follow::Planted {
+        use tidegate_follow::Planted;
+        match self {
+            Bug::MarksBeforeCommit => Planted::MarksBeforeCommit,
+            Bug::KnownWrittenAgain => Planted::KnownWrittenAgain,
+            Bug::BatchGivenUp => Planted::BatchGivenUp,
+            Bug::GapSkipped => Planted::GapSkipped,
+            _ => Planted::None,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::audit::Audit;
 use crate::plan::{BEGINNING, MS, Plan};
 use crate::queue::Event;
 use crate::rng::Rng;
+use crate::store::Store;
 use crate::world::{Broken, World};
 
 mod act;
@@ -106,9 +107,15 @@ impl Clients {
     }
 
     /// What the clients were told is what there is.
-    pub fn finish(&self, audit: &Audit) -> Result<(), Broken> {
+    pub fn finish(&self, audit: &Audit, store: &Store) -> Result<(), Broken> {
         for wish in &self.wishes {
             let order = audit.order_of(&wish.key);
+            let row = wish.promised.and_then(|promised| store.rows().get(promised));
+            if wish.promised.is_some()
+                && row.is_none_or(|row| (row.buyer, &row.lines) != (wish.buyer, &wish.lines))
+            {
+                return Err(format!("{wish:?} was promised, and the store has {row:?}"));
+            }
             match (wish.promised, order) {
                 (Some(promised), found) if found != Some(promised) => {
                     return Err(format!("order {promised} was promised, and there is {found:?}"));

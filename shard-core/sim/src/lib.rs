@@ -1,7 +1,7 @@
-//! Whole-node simulation: the production state machine, log, node, recovery, checkpoints and protocol between shards,
-//! on a simulated disk, clock and network, driven by a seed.
+//! Whole-node simulation: the production state machine, log, node, recovery, checkpoints, protocol between shards, feed
+//! and follower, on a simulated disk, clock, network and store, driven by a seed.
 //!
-//! Only the disk, the clock, the network and the clients are replaced. A seed decides everything, so a failing one
+//! Only the disk, the clock, the network, the store's tables and the clients are replaced. A seed decides everything, so a failing one
 //! replays: `cargo run -p tidegate-sim --release -- --seed N --trace`.
 
 mod audit;
@@ -12,9 +12,11 @@ mod machine;
 mod plan;
 mod queue;
 mod rng;
+mod store;
 mod world;
 
 pub use bug::Bug;
+pub use store::StoreFigures;
 pub use world::{Broken, Figures, World};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

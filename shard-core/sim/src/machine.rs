@@ -4,21 +4,24 @@ use std::collections::HashMap;
 
 use tidegate_log::{Batch, Seal, ShardClock, Window, WindowConfig};
 use tidegate_node::open::OldLogs;
-use tidegate_node::{Envelope, Feed, Files, Node, OpenConfig, Opened, Output, Ticket, open, segments};
+use tidegate_node::{Envelope, Files, Node, OpenConfig, Opened, Output, Ticket, open, segments};
 use tidegate_shard_core::{Command, Millis, ShardId};
 
 use crate::plan::{MS, Stop};
 use crate::queue::{Event, Live};
 use crate::world::{Broken, World, until_us};
 
+mod follow;
 mod upkeep;
+
+pub use follow::Following;
 
 /// A running machine.
 pub struct Machine {
     pub(crate) threads: Vec<Thread>,
     pub(crate) manifest: tidegate_log::Manifest,
     pub(crate) old_logs: OldLogs,
-    pub(crate) feed: Feed,
+    pub(crate) following: Following,
     config: OpenConfig,
     /// When the last message of each pair of threads arrives: none overtakes another.
     arrivals: HashMap<(usize, usize), u64>,
@@ -73,10 +76,7 @@ impl World {
         }
         let threads = (self.rng.between(3, 5) as usize).min(usize::from(self.plan.shards));
         let mut config = self.plan.open_config(threads, self.rng.bits());
-        // Every second start is told what the store has.
-        if self.rng.percent(50) {
-            config.marks = self.audit.marks();
-        }
+        config.marks = self.store.shard_marks();
         if !self.calm && self.rng.percent(self.plan.start_stops) {
             self.disk.stop_after(Some(self.rng.below(250) as u32));
         }
@@ -110,6 +110,7 @@ impl World {
         self.figures.skipped += opened.recovered.skipped_segments;
         self.figures.passed_over += opened.warnings.len() as u64;
         self.audit.recovered(&opened)?;
+        self.audit.acknowledged_are_there(&opened, &self.store)?;
         let thread = |node| Thread {
             node,
             clock: clock.clone(),
@@ -122,7 +123,7 @@ impl World {
         };
         self.machine = Some(Machine {
             threads: opened.nodes.into_iter().map(thread).collect(),
-            feed: Feed::new(&opened.manifest, &self.audit.marks()),
+            following: Following::new(&self.plan, &opened.manifest, &self.store),
             manifest: opened.manifest,
             old_logs: opened.old_logs,
             config,
@@ -215,10 +216,8 @@ impl World {
             Live::Applied(mark) => {
                 let thread = self.running().thread_of(ShardId(mark.shard));
                 let now = self.tell_time(thread);
-                let machine = self.running();
-                let fed = machine.feed.applied(mark);
-                fed.and_then(|()| machine.threads[thread].node.applied(now, mark))
-                    .map_err(|parted| parted.to_string())?;
+                let told = self.node(thread).applied(now, mark);
+                told.map_err(|parted| parted.to_string())?;
                 self.pump(thread)
             }
         }

@@ -1,5 +1,6 @@
 //! What a seed decides before a run begins.
 
+use tidegate_follow::Bounds;
 use tidegate_node::{NodeConfig, OpenConfig};
 use tidegate_shard_core::{Limits, Millis, ShardConfig, ShardId};
 
@@ -18,6 +19,17 @@ pub enum Stop {
     PowerLoss,
     /// A sync fails, which ends the process.
     SyncFailure,
+}
+
+/// How often a transaction of the store goes wrong, each in percent.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreFaults {
+    /// Nothing is written.
+    pub rolled_back: u64,
+    /// All is written, and the answer is lost.
+    pub lost_answers: u64,
+    /// The store's side dies in it.
+    pub deaths: u64,
 }
 
 /// One run's size and faults.
@@ -64,6 +76,12 @@ pub struct Plan {
     pub stalls: u64,
     /// A client waits this long between two requests, from and to.
     pub think_us: (u64, u64),
+    /// What goes wrong with the store's transactions.
+    pub store: StoreFaults,
+    /// When the store does not run, and for how long.
+    pub lags: Vec<(u64, u64)>,
+    /// How large a batch for the store may become.
+    pub batch: Bounds,
     /// The planted fault.
     pub bug: Option<Bug>,
 }
@@ -121,8 +139,35 @@ impl Plan {
             stalls: if rng.percent(50) { 0 } else { rng.between(5, 90) },
             gather_ms: [10, 30, 150][rng.index(3)],
             think_us: (0, rng.between(5, 40) * MS),
+            store: match rng.percent(25) {
+                true => StoreFaults {
+                    rolled_back: 0,
+                    lost_answers: 0,
+                    deaths: 0,
+                },
+                false => StoreFaults {
+                    rolled_back: rng.below(25),
+                    lost_answers: rng.below(25),
+                    deaths: rng.below(5),
+                },
+            },
+            lags: (0..rng.below(3))
+                .map(|_| (rng.below(until), rng.between(50, 900) * MS))
+                .collect(),
+            batch: match rng.percent(25) {
+                true => Bounds::default(),
+                false => Bounds {
+                    records: rng.between(1, 64) as usize,
+                    bytes: rng.between(64, 8 * 1024) as usize,
+                },
+            },
             bug,
         }
+    }
+
+    /// The fault that is planted in what follows the log.
+    pub fn follow_planted(&self) -> tidegate_follow::Planted {
+        self.bug.map(Bug::follow).unwrap_or_default()
     }
 
     /// How the nodes are opened; `threads` may change from start to start.

@@ -31,6 +31,8 @@ pub enum Event {
     Full(bool),
     /// The store reads what is durable.
     Follow,
+    /// The store stops, or runs again.
+    StoreStops(bool),
     /// Something of one life of the machine: without effect when it has stopped since.
     Live(u64, Live),
 }
@@ -48,7 +50,7 @@ pub enum Live {
     Prepare(usize, NewSegment),
     /// A checkpoint is to be made.
     Checkpoint(usize, CheckpointJob),
-    /// The store's mark for a shard arrives.
+    /// The store's mark for a shard arrives at its node.
     Applied(ShardMark),
 }
 

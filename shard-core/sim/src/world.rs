@@ -11,6 +11,7 @@ use crate::machine::Machine;
 use crate::plan::{BEGINNING, MS, Plan};
 use crate::queue::{Event, Live, Queue};
 use crate::rng::Rng;
+use crate::store::{Store, StoreFigures};
 
 /// A rule of CHECKS.md was broken; the text says how.
 pub type Broken = String;
@@ -34,6 +35,7 @@ pub struct World {
     pub(crate) life: u64,
     pub(crate) clients: Clients,
     pub(crate) audit: Audit,
+    pub(crate) store: Store,
     /// No more faults: the world settles.
     pub(crate) calm: bool,
     pub(crate) figures: Figures,
@@ -69,6 +71,8 @@ pub struct Figures {
     pub sales_over: u64,
     /// Entries that the machine's feed handed out.
     pub fed: u64,
+    /// What the store did.
+    pub store: StoreFigures,
     /// Segments freed.
     pub freed: u64,
     /// Messages between threads.
@@ -107,9 +111,14 @@ impl World {
             queue.plan(at, Event::Full(true));
             queue.plan(at + length, Event::Full(false));
         }
+        for &(at, length) in &plan.lags {
+            queue.plan(at, Event::StoreStops(true));
+            queue.plan(at + length, Event::StoreStops(false));
+        }
         queue.plan(50 * MS, Event::Follow);
         let clients = Clients::new(&plan, &mut rng);
         let audit = Audit::new(&plan);
+        let store = Store::new(plan.store, Rng::new(rng.bits()), plan.follow_planted());
         World {
             plan,
             rng,
@@ -121,6 +130,7 @@ impl World {
             life: 0,
             clients,
             audit,
+            store,
             calm: false,
             figures: Figures::default(),
             trace,
@@ -160,6 +170,10 @@ impl World {
                 self.maybe_stall();
                 self.follow()
             }
+            Event::StoreStops(stopped) => {
+                self.store.stopped = stopped && !self.calm;
+                Ok(())
+            }
             Event::Live(life, live) if life == self.life => self.live_event(live),
             Event::Live(..) => Ok(()),
         }
@@ -171,6 +185,7 @@ impl World {
         self.calm = true;
         self.disk.room_bytes = None;
         self.disk.stop_after(None);
+        (self.store.stopped, self.store.calm) = (false, true);
         if self.machine.is_none() {
             self.queue.plan(self.now, Event::Start);
         }
@@ -184,8 +199,11 @@ impl World {
         };
         let now = machine.time_at_most();
         self.audit.finish(machine, now)?;
-        self.clients.finish(&self.audit)?;
+        self.audit.check_store(machine, &self.store)?;
+        self.clients.finish(&self.audit, &self.store)?;
+        self.check_drained()?;
         self.check_wrong_marks()?;
+        self.figures.store = self.store.figures;
         self.figures.sales_over = self.audit.sales_over;
         self.figures.entries = self.audit.entries();
         (self.figures.orders, self.figures.spread_orders) = self.audit.orders_placed();

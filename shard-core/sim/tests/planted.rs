@@ -71,3 +71,23 @@ fn a_segment_freed_too_early_is_found() {
 fn a_segment_that_only_the_newest_checkpoint_holds_and_is_freed_is_found() {
     is_found(Bug::FreedByNewestCheckpoint);
 }
+
+#[test]
+fn a_log_that_is_told_before_the_store_has_committed_is_found() {
+    is_found(Bug::MarksBeforeCommit);
+}
+
+#[test]
+fn a_batch_that_is_applied_twice_after_a_lost_answer_is_found() {
+    is_found(Bug::KnownWrittenAgain);
+}
+
+#[test]
+fn a_batch_that_is_given_up_when_the_store_fails_is_found() {
+    is_found(Bug::BatchGivenUp);
+}
+
+#[test]
+fn a_gap_that_is_skipped_silently_is_found() {
+    is_found(Bug::GapSkipped);
+}

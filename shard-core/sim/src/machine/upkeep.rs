@@ -87,7 +87,7 @@ impl World {
 
     /// At the end: a follower that has something else, or more than the log, is refused, running and at the next start.
     pub(crate) fn check_wrong_marks(&mut self) -> Result<(), Broken> {
-        let marks = self.audit.marks();
+        let marks = self.store.shard_marks();
         let mut mark = marks[self.rng.index(marks.len())];
         let beyond = self.rng.percent(50);
         match beyond {
@@ -100,7 +100,7 @@ impl World {
         let (shard, thread) = (ShardId(mark.shard), machine.thread_of(ShardId(mark.shard)));
         let node = &mut machine.threads[thread].node;
         let stopped = node.applied(Millis(u64::MAX), mark).is_err() && node.is_stopped(shard);
-        if machine.feed.applied(mark).is_ok() || !stopped {
+        if !machine.following.refuses(mark) || !stopped {
             return Err(format!("the store's wrong {mark:?} was believed"));
         }
         let mut config = machine.config.clone();

@@ -1,104 +1,15 @@
-//! Following the logs, as a store does.
+//! Reading what would survive of the logs, beside the machine's own feed: what the store and every answer are held against.
 
 use std::convert::Infallible;
 
-use tidegate_log::{Chains, Record, SegmentFile, SegmentSource, ShardMark, walk};
-use tidegate_node::{Fed, FeedError, segments};
+use tidegate_log::{Chains, Manifest, Record, SegmentFile, SegmentSource, ShardMark, walk};
+use tidegate_node::segments;
 
 use super::*;
 use crate::disk::Disk;
-use crate::plan::MS;
-use crate::queue::Live;
-use crate::world::World;
-
-impl World {
-    /// The store reads what has become durable, and says so a while later.
-    pub(crate) fn follow(&mut self) -> Result<(), Broken> {
-        let Some(machine) = &mut self.machine else {
-            return Ok(());
-        };
-        let current = machine.manifest.current().generation;
-        for layout in &machine.manifest.layouts {
-            for log in &layout.logs {
-                let done = layout.generation != current && self.audit.is_read(log.log, &log.shards);
-                if !done {
-                    self.audit.read(&self.disk, log.log)?;
-                }
-            }
-        }
-        self.read_feed()?;
-        self.remove_old_logs()?;
-        if self.machine.is_none() {
-            return Ok(());
-        }
-        for shard in 0..self.plan.shards {
-            let history = &mut self.audit.shards[usize::from(shard)];
-            let mark = history.mark(shard);
-            let op = Op(mark.op);
-            if std::mem::replace(&mut history.told, (self.life, op)) == (self.life, op) {
-                continue;
-            }
-            let delay = self.rng.between(1, 100) * MS;
-            self.plan_live(delay, Live::Applied(mark));
-        }
-        Ok(())
-    }
-
-    /// The machine's own feed hands out the same entries, up to the same op of each shard.
-    fn read_feed(&mut self) -> Result<(), Broken> {
-        let Some(machine) = &mut self.machine else {
-            return Ok(());
-        };
-        let planted = self.plan.open_config(3, 0).log_planted;
-        let threads = &machine.threads;
-        let durable = |thread: usize| threads[thread].node.appender().durable_upto();
-        let (audit, figures) = (&self.audit, &mut self.figures);
-        loop {
-            let fed = machine.feed.read(&mut self.disk, planted, durable, |record| {
-                figures.fed += 1;
-                audit.fed(record)
-            });
-            match fed {
-                Ok(Fed::More) => {}
-                Ok(Fed::All) => break,
-                Ok(Fed::Full) => return Err("a short run fills the feed".to_owned()),
-                Err(FeedError::Visitor(broken)) => return Err(broken),
-                Err(error) => return Err(format!("the feed: {error:?}")),
-            }
-        }
-        for shard in 0..self.plan.shards {
-            let (fed, has) = (
-                machine.feed.cursor(shard),
-                self.audit.shards[usize::from(shard)].mark(shard),
-            );
-            if fed != Some(has) {
-                return Err(format!("the feed gave {fed:?}, and {has:?} is durable"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the logs of earlier layouts of which the store has everything.
-    fn remove_old_logs(&mut self) -> Result<(), Broken> {
-        self.risk();
-        let audit = &self.audit;
-        let applied = |shard: u16| audit.shards[usize::from(shard)].entries.len() as u64;
-        let Some(machine) = &mut self.machine else {
-            return Ok(());
-        };
-        let removed = machine
-            .old_logs
-            .remove_applied(&mut self.disk, &mut machine.manifest, applied);
-        // A full disk: they are removed when there is room for the new manifest.
-        if self.came_to_a_stop() || self.disk.room_bytes.is_some() {
-            return Ok(());
-        }
-        removed.map_err(|error| error.to_string())
-    }
-}
 
 impl History {
-    /// What the store has.
+    /// The last durable record that was read.
     fn mark(&self, shard: u16) -> ShardMark {
         ShardMark {
             shard,
@@ -109,7 +20,21 @@ impl History {
 }
 
 impl Audit {
-    /// What the store has of each shard: a start must reach it.
+    /// Reads on in every log that the manifest names. To be called before anything is fed, since a segment may go when a store has it.
+    pub fn read_logs(&mut self, disk: &Disk, manifest: &Manifest) -> Result<(), Broken> {
+        let current = manifest.current().generation;
+        for layout in &manifest.layouts {
+            for log in &layout.logs {
+                let done = layout.generation != current && self.is_read(log.log, &log.shards);
+                if !done {
+                    self.read(disk, log.log)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is durable of each shard.
     pub fn marks(&self) -> Vec<ShardMark> {
         let shards = self.shards.iter().enumerate();
         shards
@@ -117,8 +42,8 @@ impl Audit {
             .collect()
     }
 
-    /// The feed handed out a record: the store knows it from its own reading.
-    fn fed(&self, record: &Record<'_>) -> Result<(), Broken> {
+    /// The feed hands out a record: it is the one that was read.
+    pub fn fed(&self, record: &Record<'_>) -> Result<(), Broken> {
         let known = self.shards[usize::from(record.shard)]
             .entries
             .get(record.op as usize - 1);
@@ -154,7 +79,7 @@ impl Audit {
         let walked = match walked {
             Ok(walked) => walked,
             Err(tidegate_log::WalkError::Stopped(broken)) => return Err(broken),
-            Err(tidegate_log::WalkError::Fault(fault)) => return Err(format!("the store reads: {fault}")),
+            Err(tidegate_log::WalkError::Fault(fault)) => return Err(format!("the audit reads: {fault}")),
             Err(tidegate_log::WalkError::Read { .. }) => return Err("the simulated disk reads".to_owned()),
         };
         self.cursors.insert(log, walked.end.segment.max(from));
@@ -176,7 +101,7 @@ impl Audit {
         let before = known.entries.last().map_or(0, |(_, chain)| *chain);
         if record.op != seen + 1 || record.previous != before {
             return Err(format!(
-                "shard {shard}: the store has op {seen}, and the log goes on with {}",
+                "shard {shard}: op {seen} was durable, and the log goes on with {}",
                 record.op
             ));
         }
@@ -197,10 +122,13 @@ impl Audit {
         match &entry.effect {
             Effect::Placed(placed) => self.new_order(shard, placed, Standing::Stands(OrderStatus::Pending)),
             Effect::Gathering(gathering) => self.new_order(shard, &gathering.placed, Standing::Gathering),
-            Effect::Committed { order, .. } => self.change(*order, |standing| match standing {
-                Standing::Gathering => Some(Standing::Stands(OrderStatus::Pending)),
-                _ => None,
-            }),
+            Effect::Committed { order, total, .. } => {
+                self.change(*order, |standing| {
+                    (standing == Standing::Gathering).then_some(Standing::Stands(OrderStatus::Pending))
+                })?;
+                self.orders.get_mut(order).expect("it was changed").total = *total;
+                Ok(())
+            }
             Effect::Aborted {
                 order, attempt: 1, ..
             } => {
@@ -277,6 +205,7 @@ impl Audit {
             key: placed.key,
             buyer: placed.buyer,
             lines,
+            total: placed.total,
             standing,
         };
         match self.orders.insert(order, fact) {
