@@ -31,13 +31,19 @@ impl HostFeed {
         mailboxes: Vec<Mailbox>,
         keepers: Keepers,
     ) -> HostFeed {
-        HostFeed {
+        let feed = HostFeed {
             feed: Feed::new(manifest, marks),
             files: OsFiles::new(data_dir),
             shared,
             mailboxes,
             keepers,
-        }
+        };
+        // The store may have died between a commit and its word of it: what it has is told by whoever follows next.
+        marks
+            .iter()
+            .filter(|mark| mark.op > 0)
+            .for_each(|mark| feed.tell(*mark));
+        feed
     }
 
     /// Hands out durable records that the store does not have, verbatim, a segment's at most; see [`Feed::read`].
@@ -61,14 +67,17 @@ impl HostFeed {
     pub fn applied(&mut self, mark: ShardMark) -> Result<(), Parted> {
         let applied = self.feed.applied(mark);
         match &applied {
-            Ok(()) => {
-                self.thread_of(mark.shard).tell(Notice::Applied(mark));
-                let (shard, op) = (ShardId(mark.shard), tidegate_shard_core::Op(mark.op));
-                self.keepers.ask(Job::Applied { shard, op });
-            }
+            Ok(()) => self.tell(mark),
             Err(parted) => self.part(parted),
         }
         applied
+    }
+
+    /// Shard thread and keepers hear what the store has.
+    fn tell(&self, mark: ShardMark) {
+        self.thread_of(mark.shard).tell(Notice::Applied(mark));
+        let (shard, op) = (ShardId(mark.shard), tidegate_shard_core::Op(mark.op));
+        self.keepers.ask(Job::Applied { shard, op });
     }
 
     fn part(&mut self, parted: &Parted) {

@@ -160,8 +160,8 @@ impl Host {
         self.shared.shards()
     }
 
-    /// A feed for a store that has each shard up to its mark, those that [`HostConfig::marks`] named at the start. Drop it
-    /// before [`Host::stop`], which waits for it. `None` once the host has stopped.
+    /// A feed for a store that has each shard up to its mark, those that [`HostConfig::marks`] named at the start. The log is
+    /// told of them at once. Drop it before [`Host::stop`], which waits for it. `None` once the host has stopped.
     pub fn feed(&self, marks: &[ShardMark]) -> Option<HostFeed> {
         let keepers = self.keepers.clone()?;
         Some(HostFeed::new(

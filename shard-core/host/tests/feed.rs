@@ -15,9 +15,13 @@ use tidegate_shard_core::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn start(dir: &Path, marks: &[ShardMark]) -> Result<(Host, NetPort), StartError> {
+    start_with(2, dir, marks)
+}
+
+fn start_with(threads: usize, dir: &Path, marks: &[ShardMark]) -> Result<(Host, NetPort), StartError> {
     let config = HostConfig {
         shards: 4,
-        threads: 2,
+        threads,
         segment_bytes: 128 * 1024,
         marks: marks.to_vec(),
         ..HostConfig::new(dir)
@@ -183,4 +187,28 @@ fn a_start_whose_log_does_not_have_what_the_store_has_names_shard_and_op() {
         }
     ));
     assert!(start(dir.path(), &marks).is_ok());
+}
+
+#[test]
+fn what_a_store_had_before_the_start_is_told_to_the_log_without_another_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut marks = nothing();
+    let (host, mut port) = start(dir.path(), &marks).unwrap();
+    let mut feed = host.feed(&marks).unwrap();
+    fill(&mut port, 0);
+    follow(&mut feed, &mut marks);
+    // The store has committed, and dies before it says so.
+    drop((feed, port));
+    host.stop().unwrap();
+    let logs = || std::fs::read_dir(dir.path().join("logs")).unwrap().count();
+    let (host, port) = start_with(3, dir.path(), &marks).unwrap();
+    assert_eq!(logs(), 2 + 3);
+    let feed = host.feed(&marks).unwrap();
+    let begin = Instant::now();
+    while logs() > 3 {
+        assert!(begin.elapsed() < PATIENCE, "the old logs go");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    drop((feed, port));
+    host.stop().unwrap();
 }

@@ -110,7 +110,7 @@ impl World {
         self.figures.skipped += opened.recovered.skipped_segments;
         self.figures.passed_over += opened.warnings.len() as u64;
         self.audit.recovered(&opened)?;
-        self.audit.acknowledged_are_there(&opened, &self.store)?;
+        self.figures.only_stored += self.audit.acknowledged_are_there(&opened, &self.store)?;
         let thread = |node| Thread {
             node,
             clock: clock.clone(),
@@ -135,10 +135,10 @@ impl World {
             self.node(thread).start(now);
             self.pump(thread)?;
             if self.machine.is_none() {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        self.tell_what_the_store_has()
     }
 
     /// Stops the machine, and plans its next start.
@@ -154,7 +154,7 @@ impl World {
         Ok(())
     }
 
-    fn halt(&mut self, power_loss: bool) {
+    pub(crate) fn halt(&mut self, power_loss: bool) {
         self.trace(|| format!("the machine stops; power is lost: {power_loss}"));
         self.machine = None;
         self.life += 1;

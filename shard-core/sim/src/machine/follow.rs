@@ -76,7 +76,7 @@ impl World {
             told: Vec::new(),
             broken: None,
         };
-        let (rng, interrupted) = (&mut self.rng, if self.calm { 0 } else { 5 });
+        let (rng, interrupted) = (&mut self.rng, if self.store.calm { 0 } else { 5 });
         let turn = follower.turn(&mut end, &mut self.store, |_| !rng.percent(interrupted));
         let (told, broken) = (end.told, end.broken);
         if let Some(broken) = broken.or_else(|| self.store.take_broken()) {
@@ -84,8 +84,7 @@ impl World {
         }
         self.tell(told)?;
         if self.store.died().get() {
-            self.store_side_died();
-            return Ok(false);
+            return self.store_side_died().map(|()| false);
         }
         self.came_to(turn)
     }
@@ -109,26 +108,35 @@ impl World {
     }
 
     /// The process of the store's side ended in the midst of a transaction, and sometimes it was the machine's.
-    fn store_side_died(&mut self) {
+    fn store_side_died(&mut self) -> Result<(), Broken> {
         self.trace(|| "the store's side died".to_owned());
         self.store.revive();
         if self.rng.percent(30) {
             let power_loss = self.rng.percent(50);
-            return self.halt(power_loss);
+            self.halt(power_loss);
+            return Ok(());
         }
-        let Some(machine) = &mut self.machine else { return };
+        let machine = self.machine.as_mut().expect("it followed");
         let told = std::mem::take(&mut machine.following.told);
         machine.following = Following {
             told,
             ..Following::new(&self.plan, &machine.manifest, &self.store)
         };
+        self.tell_what_the_store_has()
+    }
+
+    /// Who follows anew says first what the store has: whoever did before may have died after a commit.
+    pub(super) fn tell_what_the_store_has(&mut self) -> Result<(), Broken> {
+        let shards = 0..self.plan.shards;
+        let marks = shards.map(|shard| self.store.mark(shard));
+        self.tell(marks.filter(|mark| mark.op > 0).collect())
     }
 
     /// What a turn came to; true: there may be more.
     fn came_to(&mut self, turn: Turn<Trouble>) -> Result<bool, Broken> {
         match turn.refused {
             None => {}
-            Some(refused) if refused.shard().is_none() && !self.calm => return Ok(false),
+            Some(refused) if refused.shard().is_none() && !self.store.calm => return Ok(false),
             Some(refused) => return Err(format!("the store refuses a batch: {refused}")),
         }
         match turn.log {
