@@ -82,6 +82,10 @@ pub struct Plan {
     pub lags: Vec<(u64, u64)>,
     /// How large a batch for the store may become.
     pub batch: Bounds,
+    /// At the end, shards forget what ended, as after a day; the store alone has it then.
+    pub ages: bool,
+    /// How long a shard remembers what ended, in ms.
+    pub key_window_ms: u64,
     /// The planted fault.
     pub bug: Option<Bug>,
 }
@@ -161,6 +165,8 @@ impl Plan {
                     bytes: rng.between(64, 8 * 1024) as usize,
                 },
             },
+            ages: rng.percent(30),
+            key_window_ms: Limits::default().key_window_ms,
             bug,
         }
     }
@@ -178,6 +184,7 @@ impl Plan {
             counts_after_sale_ms: 100,
             payment_margin_ms: 20,
             again_ms: 20,
+            key_window_ms: self.key_window_ms,
             ..Limits::default()
         };
         let shard = ShardConfig {

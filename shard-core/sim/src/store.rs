@@ -247,3 +247,6 @@ pub fn shard_mark(mark: Mark) -> ShardMark {
         chain: mark.chain,
     }
 }
+
+#[cfg(test)]
+mod tests;

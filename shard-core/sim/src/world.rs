@@ -20,6 +20,10 @@ pub type Broken = String;
 /// wait between two resends.
 const SETTLE_US: u64 = 4_000 * MS;
 
+/// Rounds of operators' work, each of which makes shards forget a few orders, and how long one takes.
+const AGE_ROUNDS: u64 = 12;
+const AGE_ROUND_US: u64 = 100 * MS;
+
 /// The simulated world.
 pub struct World {
     pub(crate) plan: Plan,
@@ -71,6 +75,8 @@ pub struct Figures {
     pub sales_over: u64,
     /// Entries that the machine's feed handed out.
     pub fed: u64,
+    /// Acknowledged orders that a start found in the store alone.
+    pub only_stored: u64,
     /// What the store did.
     pub store: StoreFigures,
     /// Segments freed.
@@ -90,6 +96,7 @@ impl World {
         let mut world = World::new(seed, bug, trace);
         world.live(world.plan.until)?;
         world.settle()?;
+        world.age()?;
         world.finish()
     }
 
@@ -190,6 +197,27 @@ impl World {
             self.queue.plan(self.now, Event::Start);
         }
         self.live(self.now + SETTLE_US)
+    }
+
+    /// In some runs a day passes for the shards' memory, and power is lost before and after: what a shard forgets must be in the store,
+    /// which is as faulty meanwhile as it was before.
+    fn age(&mut self) -> Result<(), Broken> {
+        if !self.plan.ages {
+            return Ok(());
+        }
+        self.trace(|| "a day passes".to_owned());
+        self.plan.key_window_ms = 0;
+        (self.store.stopped, self.store.calm) = (self.rng.percent(30), false);
+        self.halt(true);
+        for round in 0..AGE_ROUNDS {
+            self.live(self.now + AGE_ROUND_US)?;
+            self.operators_adjust();
+            self.store.stopped &= round < AGE_ROUNDS / 2;
+        }
+        self.halt(true);
+        self.live(self.now + 2 * AGE_ROUND_US)?;
+        (self.store.stopped, self.store.calm) = (false, true);
+        self.live(self.now + SETTLE_US / 4)
     }
 
     fn finish(mut self) -> Result<Figures, Broken> {

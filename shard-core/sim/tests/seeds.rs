@@ -13,6 +13,8 @@ fn two_thousand_seeds_keep_every_rule() {
     let orders = AtomicU64::new(0);
     let sales_over = AtomicU64::new(0);
     let (skipped, passed_over) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (rolled_back, lost_answers) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (deaths, only_stored) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -25,6 +27,10 @@ fn two_thousand_seeds_keep_every_rule() {
                     sales_over.fetch_add(figures.sales_over, Ordering::Relaxed);
                     skipped.fetch_add(figures.skipped, Ordering::Relaxed);
                     passed_over.fetch_add(figures.passed_over, Ordering::Relaxed);
+                    rolled_back.fetch_add(figures.store.rolled_back, Ordering::Relaxed);
+                    lost_answers.fetch_add(figures.store.lost_answers, Ordering::Relaxed);
+                    deaths.fetch_add(figures.store.deaths, Ordering::Relaxed);
+                    only_stored.fetch_add(figures.only_stored, Ordering::Relaxed);
                 }
                 Err(broken) => panic!("seed {seed}: {broken}\nreplay it: {}", replay_command(seed)),
             };
@@ -43,6 +49,13 @@ fn two_thousand_seeds_keep_every_rule() {
     assert!(
         passed_over.into_inner() > SEEDS / 10,
         "damaged checkpoints were passed over"
+    );
+    assert!(rolled_back.into_inner() > SEEDS, "transactions were rolled back");
+    assert!(lost_answers.into_inner() > SEEDS, "answers of commits were lost");
+    assert!(deaths.into_inner() > SEEDS / 2, "the store's side died");
+    assert!(
+        only_stored.into_inner() > SEEDS,
+        "shards forgot what the store has"
     );
 }
 

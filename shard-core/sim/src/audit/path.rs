@@ -67,3 +67,61 @@ impl At {
 fn word<'a>(step: &'a Step, name: &str) -> Option<&'a str> {
     step.detail.as_ref()?.get(name)?.as_str()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_shard_core::entry::{Effect, Ending, Entry, Gathering, Placed};
+    use tidegate_shard_core::{BodyHash, Buyer, ChargeId, KeyHash, Lines, Millis, OrderId, ShardId};
+
+    fn end(effects: Vec<Effect>) -> Option<At> {
+        effects.into_iter().try_fold(At::Nowhere, |at, effect| {
+            at.after(&Step::of(3, &Entry::new(Millis(1), effect)).expect("it is a step"))
+        })
+    }
+
+    #[test]
+    fn a_history_with_a_step_twice_without_its_beginning_or_after_its_end_is_no_path() {
+        let order = OrderId::new(Millis(1_764_000_000_000), ShardId(3), 0);
+        let charge = ChargeId::parse(b"ch_1").unwrap();
+        let placed = Placed {
+            order,
+            buyer: Buyer([1; 16]),
+            subject: "alice".into(),
+            key: KeyHash([2; 16]),
+            body: BodyHash(3),
+            lines: Lines::new(),
+            total: 2000,
+            currency: *b"CNY",
+            hold_ms: 900_000,
+        };
+        let confirmed = |held_again| Effect::Confirmed {
+            order,
+            charge,
+            held_again,
+        };
+        let expired = Effect::Ended {
+            order,
+            ending: Ending::Expired,
+        };
+        let begins = Effect::Placed(placed.clone());
+        let gathers = Effect::Gathering(Box::new(Gathering {
+            placed,
+            shards: [ShardId(3)].into_iter().collect(),
+            prepare_deadline: Millis(9),
+        }));
+        let paid = vec![begins.clone(), expired.clone(), confirmed(true)];
+        assert_eq!(end(paid), Some(At::Confirmed));
+        assert_eq!(end(vec![begins.clone(), confirmed(false)]), Some(At::Confirmed));
+        for wrong in [
+            vec![confirmed(false)],
+            vec![begins.clone(), begins.clone()],
+            vec![begins.clone(), confirmed(true)],
+            vec![begins.clone(), expired.clone(), confirmed(false)],
+            vec![begins, confirmed(false), expired],
+            vec![gathers, confirmed(false)],
+        ] {
+            assert_eq!(end(wrong.clone()), None, "{wrong:?}");
+        }
+    }
+}

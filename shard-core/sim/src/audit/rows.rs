@@ -9,8 +9,9 @@ use super::*;
 use crate::store::Store;
 
 impl Audit {
-    /// A start has recovered: every order that somebody was told of is with its shard or in the store.
-    pub fn acknowledged_are_there(&self, opened: &Opened, store: &Store) -> Result<(), Broken> {
+    /// A start has recovered: every order that somebody was told of is with its shard or in the store. Says how many are in the store alone.
+    pub fn acknowledged_are_there(&self, opened: &Opened, store: &Store) -> Result<u64, Broken> {
+        let mut only_stored = 0;
         for (&order, told) in &self.acknowledged {
             let node = opened
                 .nodes
@@ -25,8 +26,9 @@ impl Audit {
                     "order {order} was acknowledged as {told:?}; after the start its shard has {held:?} and the store {stored:?}"
                 ));
             }
+            only_stored += u64::from(held.is_none());
         }
-        Ok(())
+        Ok(only_stored)
     }
 
     /// All is quiet: the store has every order once, as its entries and its shard have it, with each step of its history.

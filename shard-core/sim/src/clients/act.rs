@@ -77,6 +77,15 @@ impl World {
         task(Command::PutSku(Box::new(put)))
     }
 
+    /// Operators set a price of every SKU, after the clients have stopped.
+    pub(crate) fn operators_adjust(&mut self) {
+        for nth in 0..self.clients.skus.len() {
+            let mut put = PutSku::new(self.clients.skus[nth].name);
+            put.price = Some(self.rng.between(1, 500));
+            self.send(0, task(Command::PutSku(Box::new(put))));
+        }
+    }
+
     fn any_sku(&mut self) -> SkuName {
         self.clients.skus[self.rng.index(self.clients.skus.len())].name
     }
