@@ -22,13 +22,9 @@ impl History {
 impl Audit {
     /// Reads on in every log that the manifest names. To be called before anything is fed, since a segment may go when a store has it.
     pub fn read_logs(&mut self, disk: &Disk, manifest: &Manifest) -> Result<(), Broken> {
-        let current = manifest.current().generation;
-        for layout in &manifest.layouts {
-            for log in &layout.logs {
-                let done = layout.generation != current && self.is_read(log.log, &log.shards);
-                if !done {
-                    self.read(disk, log.log)?;
-                }
+        for log in manifest.layouts.iter().flat_map(|layout| &layout.logs) {
+            if !self.is_read(log.log, &log.shards) {
+                self.read(disk, log.log)?;
             }
         }
         Ok(())
@@ -59,7 +55,7 @@ impl Audit {
         }
     }
 
-    /// An old log that was read once does not grow.
+    /// It was read once, and nothing of its shards became durable since.
     fn is_read(&self, log: LogId, shards: &[u16]) -> bool {
         let whole = |&shard: &u16| {
             let history = &self.shards[usize::from(shard)];
