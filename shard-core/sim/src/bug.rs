@@ -22,6 +22,8 @@ pub enum Bug {
     HomeForgetsEarly,
     /// A release that overtakes its hold leaves no tombstone.
     TombstoneDropped,
+    /// A shard forgets an ended order before the store has its end.
+    ForgottenBeforeStored,
     /// Recovery takes the records that a recycled segment had before.
     StaleRecordAccepted,
     /// A batch rewrites the block that the batch before it ended in.
@@ -42,7 +44,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 15] = [
+    pub const ALL: [Bug; 16] = [
         Bug::ReplyBeforeSync,
         Bug::MessageBeforeSync,
         Bug::ConfirmAfterExpiry,
@@ -50,6 +52,7 @@ impl Bug {
         Bug::AbortAnswerDoesNotBind,
         Bug::HomeForgetsEarly,
         Bug::TombstoneDropped,
+        Bug::ForgottenBeforeStored,
         Bug::StaleRecordAccepted,
         Bug::DurableBlockRewritten,
         Bug::SegmentFreedTooEarly,
@@ -76,6 +79,7 @@ impl Bug {
             Bug::AbortAnswerDoesNotBind => Some(Core::AbortAnswerDoesNotBind),
             Bug::HomeForgetsEarly => Some(Core::HomeForgetsEarly),
             Bug::TombstoneDropped => Some(Core::TombstoneDropped),
+            Bug::ForgottenBeforeStored => Some(Core::ForgottenBeforeStored),
             _ => None,
         };
         config.shard.planted = core;

@@ -207,12 +207,13 @@ impl World {
         }
         self.trace(|| "a day passes".to_owned());
         self.plan.key_window_ms = 0;
-        (self.store.stopped, self.store.calm) = (self.rng.percent(30), false);
+        self.store.calm = false;
+        let lags = self.rng.percent(50);
         self.halt(true);
         for round in 0..AGE_ROUNDS {
             self.live(self.now + AGE_ROUND_US)?;
-            self.operators_adjust();
-            self.store.stopped &= round < AGE_ROUNDS / 2;
+            self.operators_work();
+            self.store.stopped = lags && round >= AGE_ROUNDS / 2;
         }
         self.halt(true);
         self.live(self.now + 2 * AGE_ROUND_US)?;

@@ -53,6 +53,11 @@ fn a_dropped_tombstone_is_found() {
 }
 
 #[test]
+fn an_order_that_is_forgotten_before_the_store_has_its_end_is_found() {
+    is_found(Bug::ForgottenBeforeStored);
+}
+
+#[test]
 fn a_stale_record_of_a_recycled_segment_is_found() {
     is_found(Bug::StaleRecordAccepted);
 }

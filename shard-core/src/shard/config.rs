@@ -48,4 +48,6 @@ pub enum PlantedBug {
     HomeForgetsEarly,
     /// No tombstone is kept.
     TombstoneDropped,
+    /// Ended orders are forgotten although the store does not have their end.
+    ForgottenBeforeStored,
 }

@@ -27,9 +27,8 @@ impl Shard {
         };
         let count = |due: usize| due as u8;
         let most = usize::from(Forget::MAX) - 1;
-        let order_due = |row: &&OrderRow| {
-            now >= row.ended_at.after(window) && row.ended_op <= self.applied && !row.unsettled()
-        };
+        let order_due =
+            |row: &&OrderRow| now >= row.ended_at.after(window) && self.is_stored(row) && !row.unsettled();
         Forget {
             orders: count(self.orders.retired().take(most).take_while(order_due).count()),
             tombstones: count(
@@ -47,6 +46,15 @@ impl Shard {
                     .count(),
             ),
         }
+    }
+
+    /// The store has the row's end, so that it can answer for it.
+    fn is_stored(&self, row: &OrderRow) -> bool {
+        #[cfg(feature = "planted-bugs")]
+        if self.planted(crate::shard::PlantedBug::ForgottenBeforeStored) {
+            return true;
+        }
+        row.ended_op <= self.applied
     }
 
     pub(super) fn forget(&mut self, forget: Forget) {

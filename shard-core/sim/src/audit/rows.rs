@@ -9,7 +9,8 @@ use super::*;
 use crate::store::Store;
 
 impl Audit {
-    /// A start has recovered: every order that somebody was told of is with its shard or in the store. Says how many are in the store alone.
+    /// A start has recovered: every order that somebody was told of is with its shard or, if it ended, in the store. Says how many are in
+    /// the store alone.
     pub fn acknowledged_are_there(&self, opened: &Opened, store: &Store) -> Result<u64, Broken> {
         let mut only_stored = 0;
         for (&order, told) in &self.acknowledged {
@@ -19,7 +20,8 @@ impl Audit {
                 .find(|node| node.shard(order.shard()).is_some());
             let view = node.and_then(|node| view(node, order));
             let held = view.map(|view| (view.lines, view.total));
-            let row = store.rows().get(order).filter(|row| row.status.is_some());
+            let row = store.rows().get(order);
+            let row = row.filter(|row| row.status.is_some_and(|status| status != OrderStatus::Pending));
             let stored = row.map(|row| (row.lines.clone(), row.total));
             if held.as_ref() != Some(told) && stored.as_ref() != Some(told) {
                 return Err(format!(

@@ -77,8 +77,15 @@ impl World {
         task(Command::PutSku(Box::new(put)))
     }
 
-    /// Operators set a price of every SKU, after the clients have stopped.
-    pub(crate) fn operators_adjust(&mut self) {
+    /// After the clients have stopped, operators cancel some orders and set a price of every SKU.
+    pub(crate) fn operators_work(&mut self) {
+        for _ in 0..5 {
+            let wish = self.recent_wish().map(|nth| &self.clients.wishes[nth]);
+            if let Some(order) = wish.and_then(|wish| wish.promised) {
+                let caller = Caller::Operator;
+                self.send(0, task(Command::Cancel { order, caller }));
+            }
+        }
         for nth in 0..self.clients.skus.len() {
             let mut put = PutSku::new(self.clients.skus[nth].name);
             put.price = Some(self.rng.between(1, 500));
