@@ -50,11 +50,25 @@ pub(super) fn read_marks(connection: &Connection) -> rusqlite::Result<Vec<Mark>>
 
 fn apply(connection: &Connection, batch: &[Record]) -> Result<(), StoreError<rusqlite::Error>> {
     let have = |shard| read_mark(connection, shard);
-    let marks = take_in(batch, Planted::None, have, |record, entry| {
+    let mut at = Mark::default();
+    let taken = take_in(batch, Planted::None, have, |record, entry| {
+        at = record.mark();
         step(connection, record, entry)?;
         Change::of(entry).map_or(Ok(()), |change| write(connection, &change))
+    });
+    let marks = taken.map_err(|error| match error {
+        // The rows contradict the entry, and will for ever: its shard stops, and the others go on.
+        StoreError::Failed(error) if contradicts(&error) => StoreError::Unreadable {
+            mark: at,
+            why: error.to_string(),
+        },
+        error => error,
     })?;
     write_marks(connection, &marks).map_err(StoreError::Failed)
+}
+
+fn contradicts(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
 }
 
 fn write_marks(connection: &Connection, marks: &[Mark]) -> rusqlite::Result<()> {
@@ -333,6 +347,21 @@ mod tests {
         assert!(store.marks().unwrap().is_empty());
         store.apply(&[first]).unwrap();
         assert_eq!(seen(&store), ("pending".to_owned(), 2, 1));
+    }
+
+    #[test]
+    fn rows_that_contradict_an_entry_stop_its_shard_and_are_not_tried_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(&dir);
+        let [first, second] = records();
+        store.apply(std::slice::from_ref(&first)).unwrap();
+        // Somebody has taken marks back and left the rows.
+        let taken_back = |tx: &mut rusqlite::Savepoint<'_>| tx.execute("DELETE FROM marks", []);
+        store.database().write(taken_back).unwrap();
+        let refused = store.apply(&[first.clone(), second]).unwrap_err();
+        assert_eq!(refused.shard(), Some(first.shard), "{refused}");
+        assert!(refused.to_string().contains("UNIQUE"), "{refused}");
+        assert!(store.marks().unwrap().is_empty());
     }
 
     #[test]
