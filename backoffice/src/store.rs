@@ -4,4 +4,4 @@ mod apply;
 pub mod reader;
 mod sqlite;
 
-pub use sqlite::{FILE, Sqlite};
+pub use sqlite::Sqlite;

@@ -10,6 +10,8 @@ mod embedded;
 #[cfg(feature = "embedded")]
 mod follow;
 #[cfg(feature = "embedded")]
+pub mod place;
+#[cfg(feature = "embedded")]
 mod shards;
 
 /// The backoffice that a configuration asks for.
@@ -30,7 +32,7 @@ pub fn of(config: &Config) -> Option<OpenBackoffice> {
 pub fn store(config: &Config) -> Result<String, String> {
     #[cfg(feature = "embedded")]
     if config.backoffice == BackofficeMode::Embedded {
-        return embedded::name(config).map(|name| name.unwrap_or_else(|| NO_STORE.to_owned()));
+        return place::name(&config.store).map(|name| name.unwrap_or_else(|| NO_STORE.to_owned()));
     }
     let _ = config;
     Ok(NO_STORE.to_owned())

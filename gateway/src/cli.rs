@@ -61,11 +61,11 @@ enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
-    /// Looks at the store of a data directory.
+    /// Looks at the store of a data directory, or moves it.
     #[cfg(feature = "embedded")]
     Store {
         #[command(subcommand)]
-        command: StoreCommand,
+        command: store::StoreCommand,
     },
 }
 
@@ -84,21 +84,6 @@ enum LogCommand {
     },
     /// Prints every entry as one line of JSON.
     Dump {
-        /// The data directory.
-        data: PathBuf,
-    },
-}
-
-#[cfg(feature = "embedded")]
-#[derive(Debug, Subcommand)]
-enum StoreCommand {
-    /// Prints every order as one line of JSON.
-    Dump {
-        /// The data directory.
-        data: PathBuf,
-    },
-    /// Prints how far the store has followed each shard.
-    Marks {
         /// The data directory.
         data: PathBuf,
     },
@@ -193,13 +178,7 @@ fn asked(cli: Cli) -> Asked {
             command: LogCommand::Dump { data },
         }) => log::dump(&data),
         #[cfg(feature = "embedded")]
-        Some(Command::Store {
-            command: StoreCommand::Dump { data },
-        }) => store::dump(&data),
-        #[cfg(feature = "embedded")]
-        Some(Command::Store {
-            command: StoreCommand::Marks { data },
-        }) => store::marks(&data),
+        Some(Command::Store { command }) => store::run(&command),
     };
     Asked::Done(match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Client, Gateway, until};
+use common::{Client, Gateway, path, until};
 use serde_json::Value;
 
 const OFF: [&str; 2] = ["limits.user.rate=off", "limits.address.rate=off"];
@@ -227,6 +227,69 @@ fn a_directory_that_served_without_a_store_is_caught_up_with_and_then_keeps_its_
         !refused.status.success() && said.contains("put that store's file back"),
         "{said}"
     );
+}
+
+#[test]
+fn the_store_lies_where_the_configuration_says_and_is_found_there_by_whoever_is_told() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let setting = format!("backoffice.store={}", path(&disk.path().join("shop.db")));
+    let set = [&*setting, OFF[0], OFF[1]];
+    let gateway = Gateway::start(folder.path(), &set);
+    let alice = gateway.token("alice", None);
+    let mut client = gateway.connect();
+    assert_eq!(client.place(&alice, "k", "SKU-1", 1).status, 201);
+    listed(&mut client, &alice, 1);
+    assert!(disk.path().join("shop.db").exists() && !folder.path().join("store.db").exists());
+    drop(client);
+    gateway.kill();
+
+    let dumped = common::tidegate(&["store", "dump", path(folder.path()), "--set", &setting]);
+    assert!(
+        common::text(&dumped.stdout).contains("\"user\":\"alice\""),
+        "{dumped:?}"
+    );
+    let refused = common::tidegate(&["store", "marks", path(folder.path())]);
+    assert!(
+        common::text(&refused.stderr).contains("backoffice.store"),
+        "{refused:?}"
+    );
+    // With the default path it would begin another store; it says so, and makes none.
+    let refused = common::run(folder.path()).output().unwrap();
+    let said = common::text(&refused.stderr);
+    assert!(
+        !refused.status.success() && said.contains("put that store's file back"),
+        "{said}"
+    );
+    assert!(!folder.path().join("store.db").exists());
+    let elsewhere = format!("backoffice.store={}", path(&disk.path().join("none/shop.db")));
+    let refused = common::run(folder.path())
+        .args(["--set", &elsewhere])
+        .output()
+        .unwrap();
+    let said = common::text(&refused.stderr);
+    assert!(
+        !refused.status.success() && said.contains("mount its disk"),
+        "{said}"
+    );
+
+    // Another shop's store is named as such, by a start, by the doctor and by `store`.
+    let other = tempfile::tempdir().unwrap();
+    Gateway::start(other.path(), &OFF).kill();
+    for args in [&["run", "--data"][..], &["doctor", "--data"], &["store", "dump"]] {
+        let mut command = std::process::Command::new(common::TIDEGATE);
+        let refused = command
+            .args(args)
+            .arg(other.path())
+            .args(["--set", &setting])
+            .output()
+            .unwrap();
+        let said = common::text(&refused.stderr) + &common::text(&refused.stdout);
+        assert!(
+            !refused.status.success() && said.contains("feeds the store"),
+            "{args:?}: {said}"
+        );
+    }
+    listed(&mut Gateway::start(folder.path(), &set).connect(), &alice, 1);
 }
 
 #[test]

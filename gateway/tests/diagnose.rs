@@ -97,6 +97,7 @@ fn a_bundle_holds_what_is_needed_and_no_secret() {
         "system/uname.txt",
         "system/limits.txt",
         "system/mount.txt",
+        "system/mount-store.txt",
     ] {
         assert!(
             parts.contains_key(name),

@@ -68,6 +68,7 @@ fn a_first_start_is_looked_at_without_beginning_it() {
         "format",
         "file system",
         "free space",
+        "store",
         "sync time",
         "clock and log",
         "certificate",

@@ -7,9 +7,6 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::database::{Database, DatabaseError};
 
-/// The store's file in a data directory.
-pub const FILE: &str = "store.db";
-
 /// The migrations, oldest first; `PRAGMA user_version` counts those that were applied. What was released is never edited: a change is a
 /// further file.
 const MIGRATIONS: &[&str] = &[

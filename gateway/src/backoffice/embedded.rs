@@ -1,4 +1,4 @@
-//! The backoffice in the gateway's own process: a store in the data directory, a thread that follows the log, and a runtime of its own for
+//! The backoffice in the gateway's own process: a store in one file, a thread that follows the log, and a runtime of its own for
 //! the slow lane and the payments.
 
 use std::sync::Arc;
@@ -8,10 +8,11 @@ use std::time::Duration;
 use tidegate_backoffice::api;
 use tidegate_backoffice::feed::{Feed, FeedStats};
 use tidegate_backoffice::shop::Shop;
-use tidegate_backoffice::store::{FILE, Sqlite};
+use tidegate_backoffice::store::Sqlite;
 use tidegate_follow::Store as _;
 
 use super::follow::{HostSource, shard_mark};
+use super::place;
 use super::shards::DeskShards;
 use crate::admin::metrics;
 use crate::config::Config;
@@ -26,26 +27,13 @@ const BLOCKING_MAX: usize = 8;
 /// How long what is under way may take at the end.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
-/// The name of the store of a data directory, if there is one.
-///
-/// # Errors
-/// A line: the store cannot be read.
-pub fn name(config: &Config) -> Result<Option<String>, String> {
-    let path = config.server.data.join(FILE);
-    if !path.exists() {
-        return Ok(None);
-    }
-    Sqlite::name_of(&path)
-        .map(Some)
-        .map_err(|error| format!("{}: {error}", path.display()))
-}
-
 /// Opens the store, or makes it.
 ///
 /// # Errors
 /// A line: the store cannot be used, and what to do.
 pub fn open(config: &Config) -> Result<Backoffice, String> {
-    let path = config.server.data.join(FILE);
+    let path = config.store.clone();
+    place::check(&config.server.data, &path)?;
     let failed = |error: &dyn std::fmt::Display| {
         format!(
             "{}: {error}; restore it from a copy, or start with backoffice.mode=none on a data directory that never had a store",

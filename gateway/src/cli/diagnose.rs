@@ -116,6 +116,9 @@ fn collect(parts: &mut Parts, args: &DiagnoseArgs, config: &Result<Config, Strin
         (None, Ok(config)) => config.server.data.clone(),
         (None, Err(_)) => PathBuf::from("./data"),
     };
+    let store = known
+        .as_ref()
+        .map_or_else(|_| data.join("store.db"), |config| config.store.clone());
     let admin = AdminClient::new(&address);
     parts.take("version.txt", Ok(system::version()));
     let report = doctor::examine(&args.run);
@@ -134,7 +137,7 @@ fn collect(parts: &mut Parts, args: &DiagnoseArgs, config: &Result<Config, Strin
         std::fs::read(data.join("MANIFEST")).map_err(|error| error.to_string()),
     );
     parts.take("log.txt", log_heads::text(&data));
-    for (name, text) in system::facts(&data, doctor::Holder::of(&data).pid()) {
+    for (name, text) in system::facts(&data, &store, doctor::Holder::of(&data).pid()) {
         parts.take(name, text);
     }
 }

@@ -25,6 +25,7 @@ mod network;
 mod port;
 mod report;
 mod sockets;
+mod store;
 mod uring;
 
 pub(super) use data::Holder;
@@ -113,6 +114,7 @@ fn of_start(config: &Config) -> Vec<Check> {
         disk::file_system(data),
         disk::free_space(config, layout.shards),
     ];
+    checks.extend(store::store(config));
     checks.extend(disk::sync_time(config, holder.is_held()));
     checks.push(clock::against_log(config));
     checks.extend(certificate::certificates(config));

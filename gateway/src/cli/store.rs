@@ -1,14 +1,58 @@
-//! `tidegate store dump` and `tidegate store marks`: what the store of a data directory has. Nothing is changed, and the gateway may be
-//! running.
+//! `tidegate store`: what the store of a data directory has (nothing is changed, and the gateway may be running), and its move to another file.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tidegate_backoffice::store::{FILE, reader};
+use clap::{Args, Subcommand};
+use tidegate_backoffice::store::reader;
 
-/// Prints every order as one line of JSON.
-pub(super) fn dump(data: &Path) -> Result<(), String> {
-    let (path, store) = open(data)?;
+use crate::backoffice::place;
+use crate::config::{Config, Sources};
+
+/// What is asked of a store.
+#[derive(Debug, Subcommand)]
+pub(super) enum StoreCommand {
+    /// Prints every order as one line of JSON.
+    Dump(StoreArgs),
+    /// Prints how far the store has followed each shard.
+    Marks(StoreArgs),
+}
+
+/// Whose store, and where it lies.
+#[derive(Debug, Args)]
+pub(super) struct StoreArgs {
+    /// The data directory.
+    data: String,
+    /// The gateway's configuration file: backoffice.store in it says where the store lies.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Any key of the configuration, as backoffice.store=FILE; may be repeated.
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl StoreArgs {
+    fn load(&self) -> Result<Config, String> {
+        let sources = Sources {
+            file: self.config.clone(),
+            set: self.set.clone(),
+            flags: vec![("server.data", self.data.clone())],
+            ..Sources::from_environment()
+        };
+        sources.load().map_err(|error| error.to_string())
+    }
+}
+
+/// Does it.
+pub(super) fn run(command: &StoreCommand) -> Result<(), String> {
+    match command {
+        StoreCommand::Dump(args) => dump(args),
+        StoreCommand::Marks(args) => marks(args),
+    }
+}
+
+fn dump(args: &StoreArgs) -> Result<(), String> {
+    let (path, store) = open(args)?;
     let mut out = BufWriter::with_capacity(1 << 18, io::stdout().lock());
     let mut written = Ok(());
     reader::orders(&store, |order| {
@@ -22,9 +66,8 @@ pub(super) fn dump(data: &Path) -> Result<(), String> {
     printed(written.and_then(|()| out.flush()))
 }
 
-/// Prints how far the store has each shard.
-pub(super) fn marks(data: &Path) -> Result<(), String> {
-    let (path, store) = open(data)?;
+fn marks(args: &StoreArgs) -> Result<(), String> {
+    let (path, store) = open(args)?;
     let marks = reader::marks(&store).map_err(|error| unreadable(&path, &error))?;
     let mut out = io::stdout().lock();
     printed(marks.iter().try_for_each(|mark| {
@@ -36,16 +79,24 @@ pub(super) fn marks(data: &Path) -> Result<(), String> {
     }))
 }
 
-fn open(data: &Path) -> Result<(PathBuf, reader::Reader), String> {
-    let path = data.join(FILE);
-    if !path.exists() {
-        return Err(format!(
-            "{}: there is no store; name the data directory of a gateway that ran with backoffice.mode=embedded",
+/// A file that the directory does not feed is refused: what it has would be taken for the shop's orders of today.
+fn open(args: &StoreArgs) -> Result<(PathBuf, reader::Reader), String> {
+    let config = args.load()?;
+    let (data, path) = (&config.server.data, config.store);
+    let fed = place::fed(data)?;
+    let found = if path.exists() { place::name(&path)? } else { None };
+    match (found, fed) {
+        (None, _) => Err(format!(
+            "{}: there is no store; name the data directory of a gateway that ran with backoffice.mode=embedded, and if its store lies \
+             elsewhere, --config FILE or --set backoffice.store=FILE",
             path.display()
-        ));
+        )),
+        (Some(name), Some(fed)) if name != fed => Err(place::other(data, &path, &fed, &name)),
+        _ => {
+            let store = reader::Reader::open(&path).map_err(|error| unreadable(&path, &error))?;
+            Ok((path, store))
+        }
     }
-    let store = reader::Reader::open(&path).map_err(|error| unreadable(&path, &error))?;
-    Ok((path, store))
 }
 
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> String {

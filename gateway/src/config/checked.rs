@@ -33,6 +33,8 @@ pub struct Config {
     pub overload: Overload,
     /// What stands behind the edge.
     pub backoffice: BackofficeMode,
+    /// The file of the embedded store: `backoffice.store`, which is relative to the data directory unless it is absolute.
+    pub store: PathBuf,
     /// `[slow_lane]`
     pub slow_lane: SlowLane,
     /// `[observe]`
@@ -48,7 +50,7 @@ pub struct Config {
 pub enum BackofficeMode {
     /// Nothing: the log keeps what is owed.
     None,
-    /// A backoffice in this process, with its store in the data directory.
+    /// A backoffice in this process, with its store in one file.
     Embedded,
 }
 

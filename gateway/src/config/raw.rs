@@ -254,6 +254,7 @@ section! {
     /// `[backoffice]`
     RawBackoffice {
         mode: String = "embedded".into(),
+        store: String = "store.db".into(),
     }
 }
 

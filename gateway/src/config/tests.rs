@@ -352,3 +352,36 @@ fn a_figure_is_a_number_or_off() {
     assert_eq!(figure("\"off\""), Ok(Figure::Off));
     assert!(figure("true").is_err());
 }
+
+#[test]
+fn the_store_is_under_the_data_directory_unless_its_path_is_absolute() {
+    let store = |set: &[&str]| {
+        let sources = Sources {
+            set: set.iter().map(|pair| (*pair).to_owned()).collect(),
+            ..Sources::default()
+        };
+        sources.load().map(|config| config.store)
+    };
+    let data = "server.data=/d";
+    assert_eq!(store(&[data]).unwrap(), Path::new("/d/store.db"));
+    assert_eq!(
+        store(&[data, "backoffice.store=s/a.db"]).unwrap(),
+        Path::new("/d/s/a.db")
+    );
+    assert_eq!(
+        store(&[data, "backoffice.store=/disk/a.db"]).unwrap(),
+        Path::new("/disk/a.db")
+    );
+    for (path, problem) in [
+        ("", "must name a file"),
+        ("/disk/", "names a folder"),
+        ("..", "names a folder"),
+        ("a/.", "names a folder"),
+    ] {
+        let error = store(&[data, &format!("backoffice.store={path}")]).unwrap_err();
+        assert!(
+            error.place == "backoffice.store" && error.problem.contains(problem),
+            "{path}: {error}"
+        );
+    }
+}

@@ -159,6 +159,7 @@ pub fn in_force(now: &Config, read: Config, waits: &[String]) -> Config {
             ..read.overload
         },
         backoffice: now.backoffice,
+        store: now.store.clone(),
         slow_lane: SlowLane {
             exchanges: now.slow_lane.exchanges,
             running: now.slow_lane.running,

@@ -98,7 +98,7 @@ fn remedy(error: &OpenError) -> &'static str {
             "; start with backoffice.mode=embedded, or choose another directory with --data"
         }
         OpenError::OtherStore { .. } => {
-            "; put that store's file back into the data directory, or choose another one with --data"
+            "; name that store's file with backoffice.store, or choose another directory with --data"
         }
         OpenError::TooManyLayouts { .. } => "",
         OpenError::Threads { .. } => "; set shards.threads",
@@ -158,7 +158,7 @@ mod tests {
                     found: "a".into(),
                     wanted: "b".into(),
                 },
-                "put that store's file back into the data directory, or choose another one with --data",
+                "name that store's file with backoffice.store, or choose another directory with --data",
             ),
             (
                 OpenError::OtherStore {

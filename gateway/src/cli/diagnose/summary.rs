@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::bundle::{Bundle, stamp};
 
 /// What each part is.
-const MEANINGS: [(&str, &str); 23] = [
+const MEANINGS: [(&str, &str); 24] = [
     ("version.txt", "version and build of the program that made this"),
     ("doctor.txt", "`tidegate doctor`, for reading"),
     ("doctor.json", "the same, for programs"),
@@ -38,6 +38,10 @@ const MEANINGS: [(&str, &str); 23] = [
     ("system/pressure.txt", "who waited for CPU, disk, memory"),
     ("system/memory.txt", "memory and huge pages"),
     ("system/load.txt", "load, sockets, disks"),
+    (
+        "system/mount-store.txt",
+        "the disk that the store is on, and its length",
+    ),
 ];
 
 pub(super) fn text(bundle: &Bundle, findings: &[String], now_s: u64) -> String {

@@ -38,8 +38,8 @@ pub(super) fn version() -> String {
     )
 }
 
-/// `process` is the gateway that runs, if it can be seen; else this one, which has limits of its own.
-pub(super) fn facts(data: &Path, process: Option<u32>) -> Vec<Fact> {
+/// `process` is the gateway that runs, if it can be seen; else this one, which has limits of its own. `store`: the store's file.
+pub(super) fn facts(data: &Path, store: &Path, process: Option<u32>) -> Vec<Fact> {
     let of = |file: &str| {
         process.map_or_else(
             || format!("/proc/self/{file}"),
@@ -76,6 +76,10 @@ pub(super) fn facts(data: &Path, process: Option<u32>) -> Vec<Fact> {
             ]),
         ),
         ("system/mount.txt", mount(data)),
+        (
+            "system/mount-store.txt",
+            mount(store.parent().unwrap_or(store)).map(|text| text + &length(store)),
+        ),
     ]
 }
 
@@ -146,4 +150,12 @@ fn mount(data: &Path) -> Result<String, String> {
         space.f_ffree,
         space.f_files
     ))
+}
+
+/// How much of the disk is the store's.
+fn length(store: &Path) -> String {
+    match fs::metadata(store) {
+        Ok(meta) => format!("the store has {} bytes\n", meta.len()),
+        Err(error) => format!("the store: {error}\n"),
+    }
 }

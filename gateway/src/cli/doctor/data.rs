@@ -176,7 +176,7 @@ pub(super) fn manifest(config: &Config, threads: usize) -> Check {
                 name,
                 path.display().to_string(),
                 error,
-                "restore it from a copy of the directory",
+                "put its store's file back, or name it with backoffice.store",
             ),
         },
         Err(error) => Check::fail(
@@ -216,7 +216,7 @@ pub(super) fn judge_manifest(manifest: &Manifest, store: &str, threads: usize) -
             name,
             found,
             wrong,
-            "put its own store back into the directory, start with backoffice.mode=embedded, or name another directory with --data",
+            "name the file of its own store with backoffice.store, start with backoffice.mode=embedded, or name another directory with --data",
         );
     }
     if threads > usize::from(manifest.shards) {

@@ -367,6 +367,36 @@ fn a_data_directory_is_judged_by_owner_rights_and_manifest() {
 }
 
 #[test]
+fn a_store_needs_its_folder_and_room_and_is_said_to_be_on_its_own_disk_or_the_logs() {
+    let fine = store::judge("/s/store.db", 3 << 20, 2 << 30, true);
+    assert_eq!(verdict(&fine), Fine);
+    assert!(fine.found.contains("a disk of its own"), "{fine}");
+    let full = store::judge("/s/store.db", 3 << 20, 1 << 20, false);
+    assert_eq!(verdict(&full), Warn);
+    assert!(full.found.contains("the log's disk"), "{full}");
+    let folder = tempfile::tempdir().unwrap();
+    let asked = |store: &str| {
+        let set = vec![
+            format!("server.data={}", folder.path().display()),
+            format!("backoffice.store={store}"),
+        ];
+        store::store(
+            &RunArgs {
+                set,
+                ..RunArgs::default()
+            }
+            .load()
+            .unwrap(),
+        )
+        .unwrap()
+    };
+    assert_ne!(verdict(&asked("store.db")), Fail);
+    let missing = asked("none/store.db");
+    assert_eq!(verdict(&missing), Fail);
+    assert!(missing.remedy.contains("mount its disk"), "{missing}");
+}
+
+#[test]
 fn a_configuration_with_a_mistake_is_one_failure_and_the_machine_is_looked_at_all_the_same() {
     let args = RunArgs {
         set: vec!["server.threadz=1".into()],

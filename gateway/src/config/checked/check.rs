@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
-    BackofficeMode, CertificateFiles, ClientAuth, Config, Http, Io, Limits, Logging, Observe, Overload,
-    Placement, Server, Shards, SlowLane, Timeouts, Tls, Writer, own_certificate_files,
+    CertificateFiles, ClientAuth, Config, Http, Io, Limits, Logging, Observe, Overload, Placement, Server,
+    Shards, SlowLane, Timeouts, Tls, Writer, own_certificate_files,
 };
 use crate::address::TrustedProxies;
 use crate::config::ConfigError;
@@ -15,6 +15,7 @@ use crate::gcra::Limit;
 use crate::logging;
 
 mod auth;
+mod backoffice;
 
 type Checked<T> = Result<T, ConfigError>;
 
@@ -26,6 +27,7 @@ impl Config {
     pub fn check(raw: RawConfig) -> Checked<Config> {
         let server = check_server(&raw.server)?;
         let tls = check_tls(&raw.tls, &server.data)?;
+        let store = backoffice::store(&raw.backoffice, &server.data)?;
         Ok(Config {
             shards: check_shards(&raw.shards)?,
             limits: check_limits(&raw.limits)?,
@@ -33,29 +35,15 @@ impl Config {
             timeouts: check_timeouts(&raw)?,
             http: check_http(&raw)?,
             overload: check_overload(&raw)?,
-            backoffice: backoffice_mode("backoffice.mode", &raw.backoffice.mode)?,
+            backoffice: backoffice::mode(&raw.backoffice)?,
+            store: store.clone(),
             slow_lane: check_slow_lane(&raw.slow_lane)?,
             observe: check_observe(&raw)?,
             logging: check_logging(&raw)?,
-            effective: effective(&raw, &server, &tls),
+            effective: effective(&raw, &server, &tls, &store),
             server,
             tls,
         })
-    }
-}
-
-fn backoffice_mode(key: &str, word: &str) -> Checked<BackofficeMode> {
-    match word {
-        "none" => Ok(BackofficeMode::None),
-        "embedded" if cfg!(feature = "embedded") => Ok(BackofficeMode::Embedded),
-        "embedded" => Err(ConfigError::new(
-            key,
-            "this binary was built without the feature `embedded`; use \"none\", or a binary that has it",
-        )),
-        _ => Err(ConfigError::new(
-            key,
-            format!("`{word}` is neither \"embedded\" nor \"none\""),
-        )),
     }
 }
 
@@ -391,7 +379,7 @@ fn word<T: Copy>(place: &str, value: &str, words: &[(&str, T)]) -> Checked<T> {
 }
 
 /// The raw configuration with what was filled in, and without secrets.
-fn effective(raw: &RawConfig, server: &Server, tls: &Tls) -> serde_json::Value {
+fn effective(raw: &RawConfig, server: &Server, tls: &Tls, store: &Path) -> serde_json::Value {
     let mut raw = raw.clone();
     let default = RawLimits::default();
     for (limit, default) in [
@@ -419,5 +407,6 @@ fn effective(raw: &RawConfig, server: &Server, tls: &Tls) -> serde_json::Value {
     );
     raw.tls.cert = tls.certificates[0].cert.display().to_string();
     raw.tls.key = tls.certificates[0].key.display().to_string();
+    raw.backoffice.store = store.display().to_string();
     serde_json::to_value(raw).expect("a tree of numbers and strings")
 }
