@@ -85,10 +85,7 @@ pub fn other(data: &Path, path: &Path, fed: &str, name: &str) -> String {
 /// # Errors
 /// A line.
 pub fn folder(path: &Path) -> Result<(), String> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     if !folder.is_dir() {
         return Err(format!(
             "{}: there is no such folder for the store; make it, mount its disk, or name another file with backoffice.store",
@@ -102,6 +99,14 @@ pub fn folder(path: &Path) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// The folder that a file is in.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 #[cfg(test)]

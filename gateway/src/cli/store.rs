@@ -9,6 +9,9 @@ use tidegate_backoffice::store::reader;
 use crate::backoffice::place;
 use crate::config::{Config, Sources};
 
+mod migrate;
+mod note;
+
 /// What is asked of a store.
 #[derive(Debug, Subcommand)]
 pub(super) enum StoreCommand {
@@ -16,6 +19,14 @@ pub(super) enum StoreCommand {
     Dump(StoreArgs),
     /// Prints how far the store has followed each shard.
     Marks(StoreArgs),
+    /// Moves the store to another file, with the gateway stopped: on a disk of its own, say. The old file stays, and is refused from then on.
+    Migrate {
+        #[command(flatten)]
+        store: StoreArgs,
+        /// Where the store is to lie; no file may be there, and its folder must be.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
 }
 
 /// Whose store, and where it lies.
@@ -48,6 +59,10 @@ pub(super) fn run(command: &StoreCommand) -> Result<(), String> {
     match command {
         StoreCommand::Dump(args) => dump(args),
         StoreCommand::Marks(args) => marks(args),
+        StoreCommand::Migrate { store, to } => {
+            let config = store.load()?;
+            migrate::run(&config.server.data, &config.store, to)
+        }
     }
 }
 
