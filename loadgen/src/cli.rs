@@ -117,7 +117,10 @@ pub struct RunArgs {
     /// The gateway's data directory: its log is checked too (with --tidegate).
     #[arg(long, requires = "tidegate")]
     pub data: Option<PathBuf>,
-    /// The tidegate program, for `log dump`.
+    /// The store's file, if the gateway's backoffice.store says so (with --data).
+    #[arg(long, requires = "data", value_name = "FILE")]
+    pub store: Option<PathBuf>,
+    /// The tidegate program, for `log dump` and `store dump`.
     #[arg(long)]
     pub tidegate: Option<PathBuf>,
     /// Orders read back one by one; with more, an even sample.
@@ -181,6 +184,9 @@ pub struct DrillArgs {
     /// `embedded` what the log has let go of is looked up in the store.
     #[arg(long, default_value = "embedded")]
     pub backoffice: String,
+    /// The store's file (backoffice.store), on another disk for one; in the data directory unless said.
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<PathBuf>,
     /// Shard threads; some starts have one or two more.
     #[arg(long, default_value_t = 3)]
     pub shard_threads: usize,

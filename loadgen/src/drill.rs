@@ -29,7 +29,7 @@ use crate::skus::{Chooser, Spread};
 use crate::target::Target;
 use crate::users::{Mint, Users, operator};
 use crate::verify::api::Asker;
-use crate::verify::proof::{Scope, prove};
+use crate::verify::proof::{Disk, Scope, prove};
 use crate::verify::{Findings, SkuEvidence};
 
 /// A start may take this long: recovery reads the whole log.
@@ -71,6 +71,7 @@ pub fn run(args: &DrillArgs) -> Result<bool, String> {
         admin: free_address()?,
         output: scratch.join("gateway.log"),
         backoffice: args.backoffice.clone(),
+        store: args.store.clone(),
     };
     let result = drill(args, setup.clone(), clock, seed);
     match &result {
@@ -122,7 +123,7 @@ fn drill(args: &DrillArgs, setup: Setup, clock: Clock, seed: u64) -> Result<(u32
         kills += more;
         gateway = next;
         let ready = gateway.wait_ready(START_MAX)?;
-        let findings = drill.prove(args.read_back)?;
+        let findings = drill.prove(args.read_back, kills >= args.kills)?;
         println!(
             "kill {kills}/{}: {sent} requests, killed after {moment:?}{}; ready in {ready:?} with {threads} shard threads; {}",
             args.kills,
@@ -276,17 +277,23 @@ impl<'a> Drill<'a> {
         Ok((Gateway::start(&self.setup, threads)?, 0, threads))
     }
 
-    fn prove(&mut self, read_back: usize) -> Result<Findings, String> {
+    /// After the last kill the store must also catch up with the log.
+    fn prove(&mut self, read_back: usize, last: bool) -> Result<Findings, String> {
         let asker = Asker {
             config: &self.config,
             clock: self.clock,
             users: &self.users,
         };
-        let log = (self.setup.program.as_path(), self.setup.data.as_path());
+        let disk = Disk {
+            program: &self.setup.program,
+            data: &self.setup.data,
+            store: self.setup.store.as_deref(),
+            catches_up: last.then_some(self.setup.admin),
+        };
         let scope = Scope {
             read_back,
             again: 100,
-            log: Some(log),
+            disk: Some(disk),
             one_buyer: false,
             exclusive: true,
         };

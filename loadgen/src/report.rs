@@ -22,7 +22,7 @@ use crate::threshold::Threshold;
 use crate::verify::Findings;
 
 /// What the numbered invariants say, in a few words.
-const INVARIANTS: [(u8, &str); 8] = [
+const INVARIANTS: [(u8, &str); 10] = [
     (1, "stock adds up"),
     (2, "nothing sold twice, limits hold"),
     (3, "no acknowledged order lost"),
@@ -30,6 +30,8 @@ const INVARIANTS: [(u8, &str); 8] = [
     (6, "ids unique and rising"),
     (7, "every hold ends once"),
     (8, "all lines or none"),
+    (9, "histories follow the state table"),
+    (12, "the store catches up"),
     (14, "one order of events explains all"),
 ];
 

@@ -21,7 +21,7 @@ use crate::skus::Chooser;
 use crate::target::Target;
 use crate::users::{Mint, Users};
 use crate::verify::api::Asker;
-use crate::verify::proof::{self, Scope};
+use crate::verify::proof::{self, Disk, Scope};
 
 /// Runs, prints and reports.
 pub fn run(args: &RunArgs) -> Result<Verdict, String> {
@@ -98,7 +98,16 @@ fn verified(
     let scope = Scope {
         read_back: args.read_back,
         again: 500,
-        log: args.tidegate.as_deref().zip(args.data.as_deref()),
+        disk: args
+            .tidegate
+            .as_deref()
+            .zip(args.data.as_deref())
+            .map(|(program, data)| Disk {
+                program,
+                data,
+                store: args.store.as_deref(),
+                catches_up: None,
+            }),
         one_buyer: args.tokens == Tokens::One,
         exclusive: !args.shared,
     };

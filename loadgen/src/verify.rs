@@ -3,15 +3,18 @@
 //!
 //! Numbers are those of the published list: 1 stock adds up, 2 nothing sold twice and limits hold, 3 no acknowledged order
 //! lost, 4 a lost answer made zero or one order and a key has one order, 6 ids unique and rising per shard, 7 every hold ends once,
-//! 8 all lines or none, 14 one order of events per SKU explains what every client saw.
+//! 8 all lines or none, 9 an order's history is a path in the state table, 12 the store catches up after a fault, 14 one order of events per SKU explains what every client saw.
 
 pub mod api;
+mod cost;
 pub mod facts;
+pub mod feed;
 pub mod history;
 pub mod ids;
 pub mod log;
 pub mod log_replay;
 pub mod orders;
+pub mod path;
 pub mod proof;
 pub mod steps;
 pub mod stock;
@@ -79,6 +82,8 @@ pub struct SkuEvidence {
     pub end: Stock,
     /// Units a buyer may have, and the SKU or group that counts together.
     pub limit: Option<(u32, String)>,
+    /// What a unit costs, in minor units, and the currency; `None` where the shop does not say.
+    pub price: Option<(u64, String)>,
 }
 
 /// An order as it was read back.
@@ -94,6 +99,10 @@ pub struct OrderSeen {
     pub lines: Vec<(String, u64)>,
     /// Its deadline in Unix ms, when it was told.
     pub pay_by: Option<u64>,
+    /// What it costs, in minor units, when it was told.
+    pub total: Option<u64>,
+    /// ISO 4217 letters, when they were told.
+    pub currency: Option<String>,
 }
 
 /// Everything the checks look at.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::types::Type;
 use rusqlite::{Connection, OpenFlags, Row};
 use serde::Serialize;
 use tidegate_follow::Mark;
@@ -46,6 +47,7 @@ pub struct DumpedOrder {
     charge: Option<String>,
     refund_due: Option<String>,
     lines: Vec<DumpedLine>,
+    history: Vec<DumpedStep>,
 }
 
 /// A line of an order.
@@ -53,6 +55,18 @@ pub struct DumpedOrder {
 pub struct DumpedLine {
     sku: String,
     qty: u32,
+}
+
+/// A step of an order's history, as its home shard logged it.
+#[derive(Debug, Serialize)]
+pub struct DumpedStep {
+    shard: u16,
+    op: i64,
+    at: i64,
+    kind: String,
+    /// What the kind does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<serde_json::Value>,
 }
 
 /// Hands every order to `each`, by id; those that still gather holds are left out.
@@ -69,6 +83,9 @@ fn dump(connection: &Connection, mut each: impl FnMut(DumpedOrder)) -> rusqlite:
          WHERE status <> 'gathering' ORDER BY id",
     )?;
     let mut lines = connection.prepare("SELECT sku, qty FROM lines WHERE order_id = ?1 ORDER BY sku")?;
+    let mut history = connection
+        .prepare("SELECT shard, op, at, kind, detail FROM history WHERE order_id = ?1 ORDER BY op")?;
+    // As long as this query is open everything below is read as of one commit.
     let mut rows = orders.query([])?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
@@ -80,6 +97,7 @@ fn dump(connection: &Connection, mut each: impl FnMut(DumpedOrder)) -> rusqlite:
             })
         })?;
         order.lines = found.collect::<rusqlite::Result<_>>()?;
+        order.history = history.query_map([id], step)?.collect::<rusqlite::Result<_>>()?;
         each(order);
     }
     Ok(())
@@ -98,5 +116,19 @@ fn order(row: &Row<'_>, id: i64) -> rusqlite::Result<DumpedOrder> {
         charge: row.get(8)?,
         refund_due: row.get(9)?,
         lines: Vec::new(),
+        history: Vec::new(),
+    })
+}
+
+fn step(row: &Row<'_>) -> rusqlite::Result<DumpedStep> {
+    let detail: Option<String> = row.get(4)?;
+    let detail = detail.map(|text| serde_json::from_str(&text)).transpose();
+    Ok(DumpedStep {
+        shard: row.get(0)?,
+        op: row.get(1)?,
+        at: row.get(2)?,
+        kind: row.get(3)?,
+        detail: detail
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(4, Type::Text, error.into()))?,
     })
 }

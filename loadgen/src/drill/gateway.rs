@@ -8,6 +8,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::verify::store;
+
 /// How a gateway is started.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -23,6 +25,8 @@ pub struct Setup {
     pub output: PathBuf,
     /// `backoffice.mode`.
     pub backoffice: String,
+    /// `backoffice.store`, if it is not where it is by default.
+    pub store: Option<PathBuf>,
 }
 
 /// A running gateway; killed when it is dropped.
@@ -46,6 +50,10 @@ impl Gateway {
         let errors = output
             .try_clone()
             .map_err(|e| format!("{}: {e}", setup.output.display()))?;
+        let store = setup
+            .store
+            .iter()
+            .flat_map(|file| ["--set".to_owned(), store::setting(file)]);
         let child = Command::new(&setup.program)
             .args(["run", "--data"])
             .arg(&setup.data)
@@ -57,6 +65,7 @@ impl Gateway {
             ])
             .args(["--set", &format!("shards.threads={threads}")])
             .args(["--set", &format!("backoffice.mode={}", setup.backoffice)])
+            .args(store)
             // Small segments: they are switched, closed and read back often, which is what a drill is for.
             .args(["--set", "shards.segment_bytes=2097152"])
             .args(["--set", "shards.checkpoint_bytes=4194304"])

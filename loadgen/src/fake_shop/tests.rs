@@ -61,7 +61,7 @@ fn run_following(follow: usize, fault: Fault, mix: &str, stock: u64, requests: u
     let scope = Scope {
         read_back: 10_000,
         again: 50,
-        log: None,
+        disk: None,
         one_buyer: false,
         exclusive: true,
     };

@@ -32,6 +32,8 @@ pub struct Asker<'a> {
 struct SkuAnswer {
     buyer_limit: Option<u32>,
     limit_scope: Option<String>,
+    price: Option<u64>,
+    currency: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +41,8 @@ struct OrderAnswer {
     order_id: String,
     status: String,
     pay_by: Option<String>,
+    total: Option<u64>,
+    currency: Option<String>,
     #[serde(default)]
     lines: Vec<LineAnswer>,
 }
@@ -101,18 +105,22 @@ impl Asker<'_> {
             ..Job::default()
         };
         let replies = self.ask(names.iter().enumerate().map(job).collect())?;
-        let limit = |name: &str, reply: &Option<Reply>| {
-            let answer: SkuAnswer = serde_json::from_slice(&reply.as_ref()?.body).ok()?;
+        let limit = |name: &str, answer: &SkuAnswer| {
             let counts = match answer.limit_scope.as_deref() {
                 Some("group") => name.split(':').next().unwrap_or(name),
                 _ => name,
             };
             Some((answer.buyer_limit?, counts.to_string()))
         };
-        let sku = |((name, reply), base): ((&String, &Option<Reply>), Stock)| SkuEvidence {
-            base,
-            end: base,
-            limit: limit(name, reply),
+        let sku = |((name, reply), base): ((&String, &Option<Reply>), Stock)| {
+            let body = reply.as_ref().map_or(&[][..], |reply| &reply.body);
+            let answer: Option<SkuAnswer> = serde_json::from_slice(body).ok();
+            SkuEvidence {
+                base,
+                end: base,
+                limit: answer.as_ref().and_then(|answer| limit(name, answer)),
+                price: answer.and_then(|answer| answer.price.zip(answer.currency)),
+            }
         };
         Ok(names.iter().zip(&replies).zip(base).map(sku).collect())
     }
@@ -220,6 +228,8 @@ fn read_order(reply: &Reply) -> OrderSeen {
             status: String::new(),
             lines: Vec::new(),
             pay_by: None,
+            total: None,
+            currency: None,
         };
     };
     let mut lines: Vec<_> = answer.lines.into_iter().map(|l| (l.sku, l.qty)).collect();
@@ -230,6 +240,8 @@ fn read_order(reply: &Reply) -> OrderSeen {
         status: answer.status,
         lines,
         pay_by: answer.pay_by.as_deref().and_then(unix_ms),
+        total: answer.total,
+        currency: answer.currency,
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Evidence, Findings};
 use crate::ledger::{Kind, Outcome};
 
 /// The shard in an id: 41 bits of time, 10 of shard, 12 of sequence.
-fn shard(order: u64) -> u16 {
+pub(super) fn shard(order: u64) -> u16 {
     ((order >> 12) & 0x3ff) as u16
 }
 

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
+use super::path::Step;
+
 /// One record, as far as the checks need it. Fields of kinds that this version does not know are ignored.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Entry {
@@ -46,6 +48,32 @@ pub struct Entry {
     /// An expired order's units were taken again.
     #[serde(default)]
     pub held_again: Option<bool>,
+    /// The charge it is about.
+    #[serde(default)]
+    pub charge: Option<String>,
+    /// What an order costs, in minor units; of a gathering one, its home shard's lines.
+    #[serde(default)]
+    pub total: Option<u64>,
+    /// ISO 4217 letters.
+    #[serde(default)]
+    pub currency: Option<String>,
+}
+
+impl Entry {
+    /// The order it is about.
+    pub fn order_id(&self) -> Option<u64> {
+        self.order.as_ref()?.parse().ok()
+    }
+
+    /// What it is in the history of an order.
+    pub fn step(&self) -> Step<'_> {
+        Step {
+            kind: &self.kind,
+            charge: self.charge.as_deref(),
+            ends: self.ends.as_deref(),
+            held_again: self.held_again == Some(true),
+        }
+    }
 }
 
 /// A line of an order.

@@ -4,22 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::facts::Facts;
 use super::log::{Entry, LogLine, Shards};
+use super::path::{Path, State, is_step};
 use super::{Evidence, Findings, name};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Gathering,
-    Pending,
-    Cancelled,
-    Expired,
-    /// An expired order that was paid late gathers its units again.
-    Regathering,
-    Confirmed,
-    Aborted,
-}
-
 struct Order {
-    state: State,
+    path: Path,
     lines: Vec<LogLine>,
     user: String,
     key: String,
@@ -63,7 +52,7 @@ pub fn replay(shards: &Shards, findings: &mut Findings) -> Replay {
                 )
             });
             last_op = Some(entry.op);
-            if let ("placed" | "gathering", Some(id)) = (entry.kind.as_str(), order_id(entry)) {
+            if let ("placed" | "gathering", Some(id)) = (entry.kind.as_str(), entry.order_id()) {
                 findings.check(6, id > last_id, || {
                     format!("shard {shard}: id {id} follows {last_id} in the log")
                 });
@@ -75,25 +64,21 @@ pub fn replay(shards: &Shards, findings: &mut Findings) -> Replay {
     replay
 }
 
-fn order_id(entry: &Entry) -> Option<u64> {
-    entry.order.as_ref()?.parse().ok()
+impl Order {
+    /// Whether it is an order that its client may have been told of.
+    fn is_made(&self) -> bool {
+        self.path.state().is_some_and(|state| state.status().is_some())
+    }
 }
 
 impl Replay {
     fn apply(&mut self, entry: &Entry, findings: &mut Findings) {
-        match (entry.kind.as_str(), order_id(entry)) {
+        match (entry.kind.as_str(), entry.order_id()) {
             ("sku_put" | "stock_changed", _) => self.stocked(entry, findings),
             ("placed" | "gathering", Some(id)) => self.begin(entry, id, findings),
             ("hold", Some(id)) => self.hold(entry, id, findings),
             ("settled", Some(id)) => self.settled(entry, id, findings),
-            ("charge_closed", Some(id)) if entry.ends.is_some() => self.step(entry, id, findings),
-            (
-                "committed" | "aborted" | "cancelled" | "expired" | "confirmed" | "regathering"
-                | "refund_due",
-                Some(id),
-            ) => {
-                self.step(entry, id, findings);
-            }
+            (kind, Some(id)) if is_step(kind) => self.step(entry, id, findings),
             _ => {}
         }
     }
@@ -113,15 +98,13 @@ impl Replay {
     }
 
     fn begin(&mut self, entry: &Entry, id: u64, findings: &mut Findings) {
-        let state = if entry.kind == "placed" {
-            State::Pending
-        } else {
-            State::Gathering
-        };
+        let mut path = Path::default();
+        // From the beginning both kinds are steps.
+        _ = path.step(&entry.step());
         let mut lines = entry.lines.clone();
         lines.sort();
         let order = Order {
-            state,
+            path,
             lines,
             user: entry.user.clone().unwrap_or_default(),
             key: entry.key.clone().unwrap_or_default(),
@@ -189,60 +172,26 @@ impl Replay {
 
     /// Moves an order along the state table.
     fn step(&mut self, entry: &Entry, id: u64, findings: &mut Findings) {
-        let kind = match (entry.kind.as_str(), entry.ends.as_deref()) {
-            ("charge_closed", Some(ends)) => ends,
-            (kind, _) => kind,
-        };
+        let place = || format!("at shard {} op {}", entry.shard, entry.op);
         let Some(order) = self.orders.get_mut(&id) else {
             findings.fault(7, || {
-                format!(
-                    "order {id}: {kind} at shard {} op {} before it was made",
-                    entry.shard, entry.op
-                )
+                format!("order {id}: {} {} before it was made", entry.kind, place())
             });
             return;
         };
-        let from = order.state;
-        let to = match (from, kind) {
-            (State::Gathering, "committed") => State::Pending,
-            (State::Gathering, "aborted") => State::Aborted,
-            (State::Pending, "cancelled") => State::Cancelled,
-            (State::Pending, "expired") => State::Expired,
-            (State::Pending | State::Regathering, "confirmed" | "committed") => State::Confirmed,
-            (State::Expired | State::Cancelled, "confirmed") if entry.held_again == Some(true) => {
-                State::Confirmed
-            }
-            (State::Expired | State::Cancelled, "regathering") => State::Regathering,
-            (State::Regathering, "aborted" | "refund_due") => State::Expired,
-            (state, "refund_due") => state,
-            _ => {
-                findings.fault(7, || {
-                    format!(
-                        "order {id}: {kind} at shard {} op {} while it is {from:?}",
-                        entry.shard, entry.op
-                    )
-                });
-                return;
-            }
+        let was_taken = order.path.state().is_some_and(State::takes);
+        let is_taken = match order.path.step(&entry.step()) {
+            Ok(state) => state.takes(),
+            Err(why) => return findings.fault(7, || format!("order {id}, {}: {why}", place())),
         };
-        order.state = to;
         let lines = order.lines.clone();
-        let was_taken = takes(from);
-        match (was_taken, takes(to)) {
+        match (was_taken, is_taken) {
             (true, false) => self.give_back(entry, &lines, findings),
             (false, true) => self.take(entry, &lines, findings),
             _ => {}
         }
         *findings.checked.entry(7).or_default() += 1;
     }
-}
-
-/// Whether an order in this state has its home shard's units.
-fn takes(state: State) -> bool {
-    matches!(
-        state,
-        State::Gathering | State::Pending | State::Regathering | State::Confirmed
-    )
 }
 
 /// Compares the log with what clients saw. With `at_rest`, the API's stock was read with nothing in flight.
@@ -284,16 +233,13 @@ pub fn compare(
             });
             continue;
         };
-        findings.check(
-            3,
-            !matches!(order.state, State::Gathering | State::Aborted),
-            || {
-                format!(
-                    "order {} was acknowledged and is {:?} in the log",
-                    f.order, order.state
-                )
-            },
-        );
+        findings.check(3, order.is_made(), || {
+            format!(
+                "order {} was acknowledged and is {:?} in the log",
+                f.order,
+                order.path.state()
+            )
+        });
         findings.check(8, order.lines == lines, || {
             format!(
                 "order {} was placed with {lines:?} and is logged with {:?}",
@@ -325,8 +271,7 @@ fn unclaimed(
     findings: &mut Findings,
 ) {
     for (id, order) in &replay.orders {
-        let is_live = !matches!(order.state, State::Gathering | State::Aborted);
-        if !is_live || !order.user.starts_with(prefix) || claimed.contains_key(id) {
+        if !order.is_made() || !order.user.starts_with(prefix) || claimed.contains_key(id) {
             continue;
         }
         match maybe.get_mut(&(order.user.clone(), order.lines.clone())) {
@@ -345,7 +290,7 @@ fn unclaimed(
 fn keys(replay: &Replay, findings: &mut Findings) {
     let mut seen: HashMap<&str, u64> = HashMap::with_capacity(replay.orders.len());
     for (&id, order) in &replay.orders {
-        if order.state == State::Aborted || order.key.is_empty() {
+        if order.path.state() == Some(State::Aborted) || order.key.is_empty() {
             continue;
         }
         let other = seen.insert(&order.key, id);
@@ -358,7 +303,11 @@ fn keys(replay: &Replay, findings: &mut Findings) {
 /// What the API says is held and sold is what the log's orders have.
 fn sums(replay: &Replay, evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut live: HashMap<&str, u64> = HashMap::new();
-    for order in replay.orders.values().filter(|o| takes(o.state)) {
+    for order in replay
+        .orders
+        .values()
+        .filter(|o| o.path.state().is_some_and(State::takes))
+    {
         for line in &order.lines {
             *live.entry(line.sku.as_str()).or_default() += line.qty;
         }

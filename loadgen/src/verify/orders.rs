@@ -1,7 +1,7 @@
 //! Invariants 3, 7 and 8 on the orders that were read back.
 
 use super::facts::{End, Facts};
-use super::{Evidence, Findings, name};
+use super::{Evidence, Findings, cost, name};
 
 /// How long past its deadline an open order may still be seen: expiries are bounded per batch, and nothing expires in the first
 /// two minutes after a start.
@@ -36,6 +36,18 @@ pub fn check(evidence: &Evidence<'_>, facts: &[Facts], findings: &mut Findings) 
                 f.order, seen.lines
             )
         });
+        if let (Some((total, currency)), Some(told)) = (cost::of(evidence, record), seen.total) {
+            findings.check(
+                3,
+                told == total && seen.currency.as_deref() == Some(currency),
+                || {
+                    format!(
+                        "order {} costs {total} {currency} and reads back with {told} {:?}",
+                        f.order, seen.currency
+                    )
+                },
+            );
+        }
         let is_legal = match (f.end, seen.status.as_str()) {
             (End::Cancelled, status) => status == "cancelled",
             (End::Confirmed, status) => status == "confirmed",

@@ -1,9 +1,12 @@
 //! The steps of a proof: settle what is unknown, read back, check, and look into the log.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::api::Asker;
+use super::facts::Facts;
+use super::feed::{self, Patience, Waited};
 use super::{Evidence, Findings, SkuEvidence, facts, log, log_replay, store};
 use crate::ledger::Ledger;
 
@@ -13,12 +16,25 @@ pub struct Scope<'a> {
     pub read_back: usize,
     /// Acknowledged keys that are sent once more.
     pub again: usize,
-    /// The tidegate program and the data directory, to check the log.
-    pub log: Option<(&'a Path, &'a Path)>,
+    /// What the gateway left on the disk, to be checked too.
+    pub disk: Option<Disk<'a>>,
     /// Everyone shares one token.
     pub one_buyer: bool,
     /// Nobody else uses the gateway.
     pub exclusive: bool,
+}
+
+/// Where the gateway's log and store are.
+#[derive(Clone, Copy)]
+pub struct Disk<'a> {
+    /// The tidegate program, which reads them.
+    pub program: &'a Path,
+    /// The data directory.
+    pub data: &'a Path,
+    /// The store's file, if it is not where it is by default.
+    pub store: Option<&'a Path>,
+    /// The admin address of a gateway whose store must catch up with the log (invariant 12).
+    pub catches_up: Option<SocketAddr>,
 }
 
 /// Proves what the ledger says, at a gateway that is up and has nothing in flight.
@@ -49,41 +65,75 @@ pub fn prove(
             format!("{unknown} keys got no definite answer, though asked again")
         });
     }
-    match scope.log {
-        Some((program, dir)) => {
-            // A segment that the store has may go while it is read: then the next look is whole.
-            let mut dump = log::dump(program, dir)?;
-            if dump.complaint.is_some() {
-                dump = log::dump(program, dir)?;
-            }
-            if let Some(complaint) = dump.complaint {
-                findings.fault(3, || complaint);
-            }
-            let prefix = asker.users.prefix();
-            // The log first, then the store: what the log let go of in between, the store has.
-            match store::dump(program, dir)? {
-                Some(stored) => {
-                    store::compare(&stored, &dump.shards, &evidence, &left, prefix, &mut findings);
-                }
-                None => findings
-                    .notes
-                    .push("there is no store: the log was checked alone".into()),
-            }
-            if store::is_whole(&dump.shards) {
-                let replay = log_replay::replay(&dump.shards, &mut findings);
-                log_replay::compare(&replay, &evidence, &left, prefix, scope.exclusive, &mut findings);
-            } else {
-                findings.notes.push(
-                    "the log no longer begins with the first entry, the store has it: it was not replayed"
-                        .into(),
-                );
-            }
-        }
+    match &scope.disk {
+        Some(disk) => look_at(disk, &evidence, &left, asker.users.prefix(), &mut findings)?,
         None => findings
             .notes
             .push("the log was not checked: give --data DIR --tidegate PROGRAM".into()),
     }
     Ok(findings)
+}
+
+/// The log first, then the store: what the log let go of in between, the store has.
+fn look_at(
+    disk: &Disk<'_>,
+    evidence: &Evidence<'_>,
+    facts: &[Facts],
+    prefix: &str,
+    findings: &mut Findings,
+) -> Result<(), String> {
+    // A segment that the store has may go while it is read: then the next look is whole.
+    let mut dump = log::dump(disk.program, disk.data)?;
+    if dump.complaint.is_some() {
+        dump = log::dump(disk.program, disk.data)?;
+    }
+    if let Some(complaint) = dump.complaint {
+        findings.fault(3, || complaint);
+    }
+    let caught_up = disk.catches_up.is_some_and(|admin| catch_up(admin, findings));
+    match store::dump(disk.program, disk.data, disk.store)? {
+        Some(stored) => {
+            let sides = store::Sides {
+                stored: &stored,
+                log: &dump.shards,
+                evidence,
+                facts,
+                prefix,
+                caught_up,
+            };
+            store::compare(&sides, findings);
+        }
+        None => findings
+            .notes
+            .push("there is no store: the log was checked alone".into()),
+    }
+    if store::is_whole(&dump.shards) {
+        let replay = log_replay::replay(&dump.shards, findings);
+        log_replay::compare(&replay, evidence, facts, prefix, evidence.exclusive, findings);
+    } else {
+        findings.notes.push(
+            "the log no longer begins with the first entry, the store has it: it was not replayed".into(),
+        );
+    }
+    Ok(())
+}
+
+/// Waits until the store has what the log had just now; whether it has.
+fn catch_up(admin: SocketAddr, findings: &mut Findings) -> bool {
+    let waited = feed::wait(&mut || feed::metrics(admin), Patience::default(), &mut |line| {
+        println!("waiting for the store: {line}");
+    });
+    match waited {
+        Waited::CaughtUp => {
+            findings.check(12, true, String::new);
+            true
+        }
+        Waited::NoFeed => false,
+        Waited::Behind(words) => {
+            findings.check(12, false, || format!("the store does not catch up: {words}"));
+            false
+        }
+    }
 }
 
 fn evidence<'a>(
