@@ -4,6 +4,7 @@
 //! runs what has gathered in one transaction, each job in a savepoint of its own: a job that fails takes nothing along.
 
 use std::fmt;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -33,6 +34,10 @@ pub enum DatabaseError {
     Sqlite(rusqlite::Error),
     /// The writer has ended: its thread is gone, or the process is on its way out.
     Closed,
+    /// Another process has it: the lock file.
+    Locked(PathBuf),
+    /// Its lock file cannot be had, and why.
+    NoLock(PathBuf, std::io::Error),
 }
 
 impl fmt::Display for DatabaseError {
@@ -40,6 +45,13 @@ impl fmt::Display for DatabaseError {
         match self {
             DatabaseError::Sqlite(error) => write!(f, "the database: {error}"),
             DatabaseError::Closed => f.write_str("the database is closed"),
+            DatabaseError::Locked(path) => write!(
+                f,
+                "another process writes this database ({} is locked); stop it first (`fuser {}` names it), or use a file of its own for each",
+                path.display(),
+                path.display()
+            ),
+            DatabaseError::NoLock(path, error) => write!(f, "{}: {error}", path.display()),
         }
     }
 }
@@ -49,6 +61,40 @@ impl std::error::Error for DatabaseError {}
 impl From<rusqlite::Error> for DatabaseError {
     fn from(error: rusqlite::Error) -> DatabaseError {
         DatabaseError::Sqlite(error)
+    }
+}
+
+/// Held by the one process that may write a database; it ends with the process, however that ends.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, never read")] File);
+
+impl Lock {
+    /// Takes the lock of the database in a file, which need not be there yet.
+    ///
+    /// SQLite's own locks let several processes write in turn. A store follows one log, so two gateways that were given the same file, in whatever
+    /// data directories, would each find what the other wrote.
+    ///
+    /// # Errors
+    /// [`DatabaseError::Locked`], or the lock file cannot be made.
+    pub fn take(database: &Path) -> Result<Lock, DatabaseError> {
+        let mut path = database.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        // Not the database itself: closing any descriptor of that would end SQLite's locks of it.
+        let opened = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
+        let locked = opened
+            .map_err(TryLockError::Error)
+            .and_then(|file| file.try_lock().map(|()| file));
+        match locked {
+            Ok(file) => Ok(Lock(file)),
+            Err(TryLockError::WouldBlock) => Err(DatabaseError::Locked(path)),
+            Err(TryLockError::Error(error)) => Err(DatabaseError::NoLock(path, error)),
+        }
     }
 }
 
@@ -63,17 +109,20 @@ pub struct Database {
     jobs: Option<SyncSender<Job>>,
     writer: Option<JoinHandle<()>>,
     readers: Mutex<Vec<Connection>>,
+    /// The last that is dropped, when nothing of this process writes any more.
+    _lock: Lock,
 }
 
 impl Database {
     /// Opens or makes the file, brings its tables up to date by `migrate`, and starts the writer.
     ///
     /// # Errors
-    /// The file cannot be opened, is no database, or cannot be migrated.
+    /// The file cannot be opened, is no database, cannot be migrated, or another process has it.
     pub fn open(
         path: &Path,
         migrate: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
     ) -> Result<Database, DatabaseError> {
+        let lock = Lock::take(path)?;
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
@@ -92,6 +141,7 @@ impl Database {
             jobs: Some(jobs),
             writer: Some(writer),
             readers: Mutex::new(Vec::new()),
+            _lock: lock,
         })
     }
 
@@ -315,6 +365,19 @@ mod tests {
             .write(|tx| tx.execute("INSERT INTO n VALUES (2)", []))
             .unwrap();
         assert_eq!(count(&database), 1);
+    }
+
+    #[test]
+    fn a_database_is_open_in_one_place_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(&dir);
+        let second = Database::open(&dir.path().join("shop.db"), |_| Ok(()));
+        assert!(
+            matches!(&second, Err(DatabaseError::Locked(path)) if path.ends_with("shop.db.lock")),
+            "{second:?}"
+        );
+        drop(database);
+        open(&dir);
     }
 
     #[test]

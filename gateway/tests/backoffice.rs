@@ -272,6 +272,23 @@ fn the_store_lies_where_the_configuration_says_and_is_found_there_by_whoever_is_
         "{said}"
     );
 
+    // A copy of the directory names the same store: two gateways never write one.
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["MANIFEST", "cert.pem", "key.pem", "token.key"] {
+        std::fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
+    }
+    let running = Gateway::start(folder.path(), &set);
+    let refused = common::run(copy.path())
+        .args(["--set", &setting])
+        .output()
+        .unwrap();
+    let said = common::text(&refused.stderr);
+    assert!(
+        !refused.status.success() && said.contains("another process writes"),
+        "{said}"
+    );
+    running.kill();
+
     // Another shop's store is named as such, by a start, by the doctor and by `store`.
     let other = tempfile::tempdir().unwrap();
     Gateway::start(other.path(), &OFF).kill();

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use tidegate_follow::Mark;
 
 use super::apply::read_marks;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, Lock};
 
 /// Pages (of 4 KiB) between two words about how far it is: some milliseconds of a slow disk.
 const PAGES_A_STEP: i32 = 256;
@@ -58,6 +58,12 @@ impl fmt::Display for CopyError {
 
 impl std::error::Error for CopyError {}
 
+impl From<DatabaseError> for CopyError {
+    fn from(error: DatabaseError) -> CopyError {
+        CopyError::Database(error)
+    }
+}
+
 impl From<rusqlite::Error> for CopyError {
     fn from(error: rusqlite::Error) -> CopyError {
         CopyError::Database(error.into())
@@ -74,12 +80,13 @@ pub fn fresh_name() -> Result<String, getrandom::Error> {
     Ok(format!("sqlite-{:016x}", u64::from_be_bytes(bytes)))
 }
 
-/// Copies the store in `from`, which nobody may write meanwhile, into `to`, which must not be there. `progress` is told the pages that were copied, and
+/// Copies the store in `from`, which is locked meanwhile, into `to`, which must not be there. `progress` is told the pages that were copied, and
 /// of how many. What is written is not synced yet.
 ///
 /// # Errors
-/// One of the files cannot be used.
+/// One of the files cannot be used, or another process writes the source.
 pub fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<(), CopyError> {
+    let _lock = Lock::take(from)?;
     let source = read_only(from)?;
     let mut copy = Connection::open(to)?;
     // The file is worth nothing before all of it is there, and is synced then: a journal would only guard its emptiness.

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tidegate_backoffice::api;
+use tidegate_backoffice::database::DatabaseError;
 use tidegate_backoffice::feed::{Feed, FeedStats};
 use tidegate_backoffice::shop::Shop;
 use tidegate_backoffice::store::Sqlite;
 use tidegate_follow::Store as _;
+use tidegate_host::{Resting, StartError};
 
 use super::follow::{HostSource, shard_mark};
 use super::place;
@@ -40,7 +42,14 @@ pub fn open(config: &Config) -> Result<Backoffice, String> {
             path.display()
         )
     };
-    let mut store = giving_way(|| Sqlite::open(&path)).map_err(|error| failed(&error))?;
+    let mut store = giving_way(|| Sqlite::open(&path)).map_err(|error| match error {
+        // There is nothing wrong with the file. Who holds the directory as well is this gateway started twice.
+        DatabaseError::Locked(_) => match Resting::hold(&config.server.data) {
+            Err(twice @ StartError::Locked { .. }) => twice.to_string(),
+            _ => format!("{}: {error}", path.display()),
+        },
+        error => failed(&error),
+    })?;
     let marks = store.marks().map_err(|error| failed(&error))?;
     let marks: Vec<_> = marks.into_iter().map(shard_mark).collect();
     let stats = Arc::new(FeedStats::new());
