@@ -60,7 +60,7 @@ fn a_shop_goes_on_with_the_store_it_was_moved_to_and_never_again_with_the_one_it
     gateway.kill();
     let again = migrate();
     assert!(
-        text(&again.stderr).contains("moved there before"),
+        text(&again.stderr).contains("feeds the store in that file already"),
         "{}",
         text(&again.stderr)
     );

@@ -41,7 +41,7 @@ pub(super) fn run(data: &Path, source: &Path, to: &Path) -> Result<(), String> {
     let mut say = |line: &str| eprintln!("{line}");
     let target = match begin(data, source, to, &mut say)? {
         Begun::Done(target) => {
-            say("the store was moved there before; nothing is left to be done");
+            say("the data directory feeds the store in that file already: nothing is left to be done");
             target
         }
         Begun::Due(mut work) => {
