@@ -46,7 +46,7 @@ impl World {
             return Ok(());
         };
         self.audit.read_logs(&self.disk, &machine.manifest)?;
-        let turns = if self.calm {
+        let turns = if self.store.calm {
             u64::MAX
         } else {
             self.rng.between(1, 6)
