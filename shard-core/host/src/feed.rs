@@ -33,7 +33,7 @@ impl HostFeed {
     ) -> HostFeed {
         let feed = HostFeed {
             feed: Feed::new(manifest, marks),
-            files: OsFiles::new(data_dir),
+            files: OsFiles::behind_writers(data_dir),
             shared,
             mailboxes,
             keepers,

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate};
 use tidegate_log::{AlignedBuf, BLOCK};
 use tidegate_node::Files;
 
@@ -20,6 +20,8 @@ pub struct OsFiles {
     root: PathBuf,
     /// The file that was used last: recovery and checkpoints go through one in many steps.
     last: Option<(String, File)>,
+    /// How files will be read.
+    advice: Advice,
 }
 
 impl OsFiles {
@@ -28,6 +30,16 @@ impl OsFiles {
         OsFiles {
             root: root.to_owned(),
             last: None,
+            advice: Advice::Normal,
+        }
+    }
+
+    /// Files below `root`, the last of which others write meanwhile with O_DIRECT: nothing is read ahead. What the kernel has read ahead of where they
+    /// write it must throw away again before each of their writes, and a page that it is still reading they wait for.
+    pub fn behind_writers(root: &Path) -> OsFiles {
+        OsFiles {
+            advice: Advice::Random,
+            ..OsFiles::new(root)
         }
     }
 
@@ -46,8 +58,11 @@ impl OsFiles {
                 .write(true)
                 .create(create)
                 .truncate(false)
-                .open(self.at(path));
-            self.last = Some((path.to_owned(), file.map_err(|error| named(error, path))?));
+                .open(self.at(path))
+                .map_err(|error| named(error, path))?;
+            // Advice: where it is not taken, files are read all the same.
+            _ = fadvise(&file, 0, None, self.advice);
+            self.last = Some((path.to_owned(), file));
         }
         let (_, file) = self.last.as_ref().ok_or(io::ErrorKind::NotFound)?;
         Ok(file)
