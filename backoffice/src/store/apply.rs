@@ -50,9 +50,13 @@ pub(super) fn read_marks(connection: &Connection) -> rusqlite::Result<Vec<Mark>>
 
 fn apply(connection: &Connection, batch: &[Record]) -> Result<(), StoreError<rusqlite::Error>> {
     let have = |shard| read_mark(connection, shard);
-    let mut at = Mark::default();
+    let (mut at, mut written) = (Mark::default(), 0_usize);
     let taken = take_in(batch, Planted::None, have, |record, entry| {
         at = record.mark();
+        written += 1;
+        if written.is_multiple_of(YIELD_RECORDS) {
+            std::thread::yield_now();
+        }
         step(connection, record, entry)?;
         Change::of(entry).map_or(Ok(()), |change| write(connection, &change))
     });
@@ -66,6 +70,10 @@ fn apply(connection: &Connection, batch: &[Record]) -> Result<(), StoreError<rus
     })?;
     write_marks(connection, &marks).map_err(StoreError::Failed)
 }
+
+/// Records (some 60 us) after which the writer gives its core to whoever waits for it. A thread that serves orders and wakes up on the writer's core does not interrupt it at
+/// once, however nice it is: the scheduler lets it end its slice of a millisecond or more.
+const YIELD_RECORDS: usize = 8;
 
 fn contradicts(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
