@@ -1,0 +1,207 @@
+//! A batch's entries folded into rows: what the store had is read once, each row that changed is written once.
+
+use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidegate_follow::{Change, Mark, OrderRow, Step};
+use tidegate_shard_core::entry::{Entry, Placed};
+use tidegate_shard_core::{Millis, OrderId, OrderStatus, SkuName};
+
+use crate::columns::SkuRow;
+
+/// An entry with the mark of its record.
+pub(crate) type Marked = (Mark, Entry);
+
+/// A step of history, by order and op.
+#[derive(Debug)]
+pub(crate) struct StepRow {
+    pub(crate) shard: u16,
+    pub(crate) at: Millis,
+    pub(crate) kind: &'static str,
+    pub(crate) detail: Option<String>,
+}
+
+/// A row, and what is to be done with it.
+#[derive(Debug)]
+pub(crate) struct Held<T> {
+    pub(crate) row: T,
+    /// Of the record that changed it last; none when it is as it was read.
+    pub(crate) changed: Option<Mark>,
+    /// It is not in the store yet.
+    pub(crate) new: bool,
+}
+
+/// What a batch makes of the rows.
+#[derive(Debug, Default)]
+pub(crate) struct Fold {
+    pub(crate) orders: BTreeMap<OrderId, Held<OrderRow>>,
+    pub(crate) skus: BTreeMap<SkuName, Held<SkuRow>>,
+    pub(crate) history: BTreeMap<(OrderId, u64), (Mark, StepRow)>,
+    /// Orders whose rows go, before anything is written.
+    pub(crate) drops: BTreeMap<OrderId, Mark>,
+}
+
+/// An order was placed twice.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Twice {
+    pub(crate) mark: Mark,
+    pub(crate) order: OrderId,
+}
+
+/// The orders and SKUs whose rows the entries change without having made them.
+pub(crate) fn needed(entries: &[Marked]) -> (BTreeSet<OrderId>, BTreeSet<SkuName>) {
+    let (mut orders, mut skus) = (BTreeSet::new(), BTreeSet::new());
+    let (mut placed, mut put) = (BTreeSet::new(), BTreeSet::new());
+    for change in entries.iter().filter_map(|(_, entry)| Change::of(entry)) {
+        match change {
+            Change::Placed { order, .. } => _ = placed.insert(order.order),
+            Change::Committed { order, .. }
+            | Change::Status { order, .. }
+            | Change::RefundDue { order, .. } => {
+                if !placed.contains(&order) {
+                    orders.insert(order);
+                }
+            }
+            // It goes, whatever is in it.
+            Change::Dropped { .. } => {}
+            Change::Sku { put: sku, .. } => _ = put.insert(sku.sku),
+            Change::Stock { changed, .. } => {
+                if !put.contains(&changed.sku) {
+                    skus.insert(changed.sku);
+                }
+            }
+        }
+    }
+    (orders, skus)
+}
+
+impl Fold {
+    /// Begins with the rows that were read.
+    pub(crate) fn on(orders: Vec<OrderRow>, skus: Vec<SkuRow>) -> Fold {
+        Fold {
+            orders: orders.into_iter().map(|row| (row.order, read(row))).collect(),
+            skus: skus.into_iter().map(|row| (row.put.sku, read(row))).collect(),
+            ..Fold::default()
+        }
+    }
+
+    /// Takes an entry in, after those before it.
+    pub(crate) fn take(&mut self, mark: Mark, entry: &Entry) -> Result<(), Twice> {
+        if let Some(step) = Step::of(mark.shard, entry) {
+            let row = StepRow {
+                shard: mark.shard,
+                at: entry.at,
+                kind: step.kind,
+                detail: step.detail.map(|detail| detail.to_string()),
+            };
+            self.history.insert((step.order, mark.op), (mark, row));
+        }
+        match Change::of(entry) {
+            None => {}
+            Some(Change::Placed { order, at, gathering }) => return self.place(mark, order, at, gathering),
+            Some(Change::Dropped { order }) => self.drop_order(mark, order),
+            Some(Change::Committed {
+                order,
+                at,
+                total,
+                currency,
+                pay_by,
+            }) => self.change(mark, order, |row| {
+                (row.total, row.currency, row.pay_by) = (total, currency, pay_by);
+                row.status = Some(OrderStatus::Pending);
+                (row.placed_at, row.changed_at) = (at, at);
+            }),
+            Some(Change::Status {
+                order,
+                at,
+                status,
+                charge,
+            }) => self.change(mark, order, |row| {
+                row.status = Some(status);
+                row.charge = charge.or(row.charge);
+                row.changed_at = at;
+            }),
+            Some(Change::RefundDue { order, at, charge }) => self.change(mark, order, |row| {
+                (row.refund_due, row.changed_at) = (Some(charge), at);
+            }),
+            Some(Change::Sku { put, at }) => {
+                let row = SkuRow {
+                    put: put.clone(),
+                    changed_at: at,
+                };
+                self.skus.insert(put.sku, made(row, mark));
+            }
+            Some(Change::Stock { changed, at }) => {
+                if let Some(held) = self.skus.get_mut(&changed.sku) {
+                    (held.row.put.stocked, held.row.changed_at) = (changed.stocked, at);
+                    held.changed = Some(mark);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, mark: Mark, placed: &Placed, at: Millis, gathering: bool) -> Result<(), Twice> {
+        let row = OrderRow {
+            order: placed.order,
+            buyer: placed.buyer,
+            user: placed.subject.clone(),
+            lines: placed.lines.clone(),
+            total: placed.total,
+            currency: placed.currency,
+            status: (!gathering).then_some(OrderStatus::Pending),
+            charge: None,
+            refund_due: None,
+            placed_at: at,
+            pay_by: at.after(u64::from(placed.hold_ms)),
+            changed_at: at,
+        };
+        match self.orders.entry(placed.order) {
+            Slot::Vacant(slot) => _ = slot.insert(made(row, mark)),
+            Slot::Occupied(_) => {
+                return Err(Twice {
+                    mark,
+                    order: placed.order,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_order(&mut self, mark: Mark, order: OrderId) {
+        self.orders.remove(&order);
+        let steps: Vec<_> = self
+            .history
+            .range((order, 0)..=(order, u64::MAX))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in steps {
+            self.history.remove(&key);
+        }
+        self.drops.insert(order, mark);
+    }
+
+    fn change(&mut self, mark: Mark, order: OrderId, change: impl FnOnce(&mut OrderRow)) {
+        // An order that the store never had is not made by its end.
+        if let Some(held) = self.orders.get_mut(&order) {
+            change(&mut held.row);
+            held.changed = Some(mark);
+        }
+    }
+}
+
+fn read<T>(row: T) -> Held<T> {
+    Held {
+        row,
+        changed: None,
+        new: false,
+    }
+}
+
+fn made<T>(row: T, mark: Mark) -> Held<T> {
+    Held {
+        row,
+        changed: Some(mark),
+        new: true,
+    }
+}
