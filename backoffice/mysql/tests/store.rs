@@ -1,8 +1,10 @@
 //! The store on a real server.
 
 #[path = "support/database.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
 mod database;
 #[path = "support/shop.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
 mod shop;
 
 use database::{Scratch, block_on};

@@ -41,7 +41,12 @@ impl Scratch {
         Some(scratch)
     }
 
-    /// How to reach it, with short waits.
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How to reach it.
     pub fn settings(&self) -> Settings {
         Settings::new(self.url.clone())
     }
@@ -99,6 +104,11 @@ impl Drop for Scratch {
 
 /// On a runtime of its own.
 pub fn block_on<T>(doing: impl Future<Output = T>) -> T {
+    runtime().block_on(doing)
+}
+
+/// A runtime of the calling thread.
+pub fn runtime() -> tokio::runtime::Runtime {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(doing)
+    runtime.expect("a runtime")
 }
