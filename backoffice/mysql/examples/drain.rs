@@ -55,17 +55,17 @@ fn main() {
         (Some(stat), Some(before)) => println!("CPU an entry: server {:.1} us", each(cpu(stat) - before)),
         _ => println!("CPU an entry: the server is not on this machine"),
     }
-    for table in ["orders", "order_lines", "history"] {
-        println!(
-            "{table}: {} rows",
-            scratch.rows(&format!("SELECT count(*) FROM {table}")).concat()
-        );
+    for (what, sql) in [
+        ("orders", "SELECT status, count(*) FROM orders GROUP BY status"),
+        ("lines", "SELECT count(*) FROM order_lines"),
+        ("steps of history", "SELECT count(*) FROM history"),
+        (
+            "server, flush at commit, binary log, its sync",
+            "SELECT @@version, @@innodb_flush_log_at_trx_commit, @@log_bin, @@sync_binlog",
+        ),
+    ] {
+        println!("{what}: {}", scratch.rows(sql).join("; "));
     }
-    let durability = "SELECT @@version, @@innodb_flush_log_at_trx_commit, @@log_bin, @@sync_binlog";
-    println!(
-        "server, flush at commit, binary log, its sync: {}",
-        scratch.rows(durability).concat()
-    );
 }
 
 fn prepare(entries: usize) -> Vec<Record> {
@@ -93,11 +93,7 @@ fn prepare(entries: usize) -> Vec<Record> {
 /// Where the server's CPU time is counted, if it runs here and says its process.
 fn server_stat(scratch: &Scratch) -> Option<PathBuf> {
     let file = scratch.rows("SELECT @@pid_file").concat();
-    let file = file
-        .split('`')
-        .next()?
-        .trim_matches(|c| "[]()\"'Bytes ".contains(c));
-    let pid = std::fs::read_to_string(file).ok()?;
+    let pid = std::fs::read_to_string(file.trim_matches('\'')).ok()?;
     Some(format!("/proc/{}/stat", pid.trim()).into())
 }
 

@@ -8,7 +8,7 @@ use crate::session::Session;
 
 /// Rows in one statement at most. A power of two, as is every number of rows that is prepared: ten statements of a shape serve any batch.
 pub(crate) const ROWS_MAX: usize = 512;
-/// Bytes of values in one statement, past which it takes no more rows, whatever the server allows.
+/// Bytes of one statement, past which it takes no more rows, whatever the server allows.
 const BYTES_MAX: usize = 1 << 20;
 
 /// What a statement does.
@@ -213,11 +213,11 @@ impl Block {
 /// How many of the next rows go into one statement: a power of two, and fewer where they are long. One at least.
 fn cut(shape: Shape, values: &[Value], rows: usize, bytes_max: usize) -> usize {
     let mut rows = 1 << rows.ilog2();
+    // The statement's text has its own packet, the types of its values are in that of the values.
+    let overhead = 3 * shape.width() + 2;
     let bytes = |rows: usize| -> usize {
-        values[..rows * shape.width()]
-            .iter()
-            .map(|value| value.bin_len() as usize)
-            .sum()
+        let values = &values[..rows * shape.width()];
+        values.iter().map(|value| value.bin_len() as usize).sum::<usize>() + rows * overhead
     };
     while rows > 1 && bytes(rows) > bytes_max {
         rows /= 2;
@@ -262,6 +262,11 @@ mod tests {
         assert_eq!(cut(Shape::DropOrders, &short, 3, BYTES_MAX), 2);
         let long = vec![Value::Bytes(vec![b'x'; 1000]); 64];
         assert_eq!(cut(Shape::DropOrders, &long, 64, 10_000), 8);
+        // The text counts as well: a statement of short values may not be longer than its packet either.
+        assert_eq!(
+            cut(Shape::ChangeOrders, &vec![Value::NULL; 512 * 11], 512, 8192),
+            128
+        );
         // One that is too long for any packet is sent alone, and the server says so.
         assert_eq!(cut(Shape::DropOrders, &long, 64, 10), 1);
     }

@@ -9,6 +9,7 @@ mod database;
 mod shop;
 
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,9 +17,12 @@ use database::{Scratch, block_on};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
 use shop::Shop;
-use tidegate_follow::{Record, Store, StoreError};
+use tidegate_follow::{BATCH_RECORDS_MAX, Record, Store, StoreError};
 
 const SERVICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/services");
+
+/// One test has the server at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 fn services(words: &[&str]) -> String {
     let output = Command::new(SERVICES)
@@ -72,6 +76,7 @@ fn drain(scratch: &Scratch, log: &[Record], batches: &AtomicUsize) -> usize {
 #[test]
 fn a_server_that_is_killed_or_becomes_read_only_in_the_middle_of_a_drain_has_the_rows_of_an_undisturbed_one()
 {
+    let _alone = ALONE.lock();
     let (Some(quiet), Some(scratch)) = (on_our_server(), on_our_server()) else {
         return;
     };
@@ -100,6 +105,23 @@ fn a_server_that_is_killed_or_becomes_read_only_in_the_middle_of_a_drain_has_the
     });
     assert!(failures >= 3, "each fault was met: {failures}");
     assert_eq!(scratch.dump(), expected);
+}
+
+#[test]
+fn batches_of_the_usual_size_go_into_a_server_that_takes_only_small_packets() {
+    let _alone = ALONE.lock();
+    let (Some(usual), Some(small)) = (on_our_server(), on_our_server()) else {
+        return;
+    };
+    let log = a_day();
+    usual.open().apply(&log).unwrap();
+    as_root(&small, "SET GLOBAL max_allowed_packet = 16384");
+    let mut store = small.open();
+    for batch in log.chunks(BATCH_RECORDS_MAX) {
+        store.apply(batch).expect("statements fit");
+    }
+    as_root(&small, "SET GLOBAL max_allowed_packet = DEFAULT");
+    assert_eq!(small.dump(), usual.dump());
 }
 
 /// The server's own root, as `scripts/services` makes it; only that may turn a server into a replica.

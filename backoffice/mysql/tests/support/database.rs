@@ -66,16 +66,14 @@ impl Scratch {
         });
     }
 
-    /// The rows of a query, each as text.
+    /// The rows of a query, each as literals.
     pub fn rows(&self, sql: &str) -> Vec<String> {
         let opts = Opts::from_url(&self.url).expect("a URL");
         block_on(async {
             let mut conn = Conn::new(opts).await.expect("a connection");
             let rows: Vec<Row> = conn.query(sql).await.expect(sql);
             conn.disconnect().await.expect("a good end");
-            rows.into_iter()
-                .map(|row| format!("{:?}", row.unwrap()))
-                .collect()
+            rows.into_iter().map(literals).collect()
         })
     }
 
@@ -100,6 +98,12 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         self.on_server(format!("DROP DATABASE IF EXISTS {}", self.name));
     }
+}
+
+/// A row as SQL has it, whole: the driver's Debug cuts long values.
+fn literals(row: Row) -> String {
+    let values: Vec<String> = row.unwrap().iter().map(|value| value.as_sql(true)).collect();
+    values.join(", ")
 }
 
 /// On a runtime of its own.
