@@ -72,9 +72,10 @@ fn prepare(entries: usize) -> Vec<Record> {
     let mut shop = Shop::new(8, 1);
     let mut orders = 0;
     while shop.log.len() < entries {
-        if shop.place().is_some() {
-            orders += 1;
+        if shop.place().is_none() {
+            continue;
         }
+        orders += 1;
         if orders > OPEN {
             match orders % 10 {
                 0..=4 => shop.pay(),

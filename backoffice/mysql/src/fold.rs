@@ -205,3 +205,85 @@ fn made<T>(row: T, mark: Mark) -> Held<T> {
         new: true,
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/support/shop.rs"]
+#[allow(dead_code, reason = "the tests on a server need more of it")]
+mod shop;
+
+#[cfg(test)]
+mod tests {
+    use super::shop::Shop;
+    use super::*;
+    use tidegate_follow::OrderRows;
+
+    fn a_day() -> Vec<Marked> {
+        let mut shop = Shop::new(3, 5);
+        for _ in 0..700 {
+            shop.act();
+        }
+        let marked = |record: &tidegate_follow::Record| {
+            let entry = Entry::decode(&record.payload).unwrap();
+            (record.mark(), entry)
+        };
+        shop.log.iter().map(marked).collect()
+    }
+
+    /// Brings a batch into rows that stand for the store's.
+    fn bring_in(store: &mut BTreeMap<OrderId, OrderRow>, batch: &[Marked]) {
+        let (orders, _) = needed(batch);
+        let loaded = orders.iter().filter_map(|order| store.get(order).cloned());
+        let mut fold = Fold::on(loaded.collect(), Vec::new());
+        for (mark, entry) in batch {
+            fold.take(*mark, entry).unwrap();
+        }
+        for order in fold.drops.keys() {
+            store.remove(order);
+        }
+        for (order, held) in fold.orders {
+            if held.changed.is_some() {
+                assert_eq!(store.contains_key(&order), !held.new);
+                store.insert(order, held.row);
+            }
+        }
+    }
+
+    #[test]
+    fn batches_of_any_size_give_the_rows_of_the_entries_one_by_one() {
+        let day = a_day();
+        let mut expected = OrderRows::new();
+        for (_, entry) in &day {
+            expected.apply(entry);
+        }
+        for size in [1, 2, 7, 100, day.len()] {
+            let mut store = BTreeMap::new();
+            for batch in day.chunks(size) {
+                bring_in(&mut store, batch);
+            }
+            assert!(expected.iter().eq(store.values()), "{size}");
+        }
+    }
+
+    #[test]
+    fn an_order_that_was_dropped_leaves_no_step_and_one_that_is_placed_twice_is_refused() {
+        let day = a_day();
+        let gathers = |(_, entry): &&Marked| matches!(Change::of(entry), Some(Change::Dropped { .. }));
+        let (_, dropped) = day.iter().find(gathers).unwrap();
+        let order = dropped.order().unwrap();
+        let about: Vec<Marked> = day
+            .iter()
+            .filter(|(_, entry)| entry.order() == Some(order))
+            .cloned()
+            .collect();
+        let mut fold = Fold::default();
+        fold.take(about[0].0, &about[0].1).unwrap();
+        assert!(fold.orders.contains_key(&order) && fold.history.len() == 1);
+        let twice = fold.take(about[0].0, &about[0].1).unwrap_err();
+        assert_eq!((twice.order, twice.mark), (order, about[0].0));
+        for (mark, entry) in &about[1..] {
+            fold.take(*mark, entry).unwrap();
+        }
+        assert!(fold.orders.is_empty() && fold.history.is_empty());
+        assert!(fold.drops.contains_key(&order));
+    }
+}

@@ -1,4 +1,4 @@
-//! A store on MySQL (8.0 or newer) or MariaDB (10.5 or newer) that follows the log: orders, lines, history and SKUs as rows, and how far
+//! A store on MySQL or MariaDB that follows the log: orders, lines, history and SKUs as rows, and how far
 //! each shard was followed.
 //!
 //! - [`Mysql`] writes. It implements `tidegate_follow::Store` on one connection and a runtime of its own, and blocks.
@@ -16,6 +16,10 @@
 //! **What it survives is the server's setting.** With `innodb_flush_log_at_trx_commit = 1` (the default) a batch that was taken outlives
 //! a crash of the server. A fail-over to a replica that did not have it loses rows and marks together, and the log brings both again, if it
 //! still has them: it frees what a store has applied, so use semi-synchronous replication or a cluster.
+//!
+//! **Servers.** The tests run on MariaDB 10.11. Of SQL nothing is used that MySQL 8.0 lacks, but on that they have not been run. A server
+//! with a binary log needs `binlog_format` ROW or MIXED (the defaults), since the store reads committed rows only. TLS, with roots of one's
+//! own if need be, is asked for in [`Settings`]; the driver is built without OpenSSL.
 //!
 //! The database belongs to the store alone; its user needs `ALL` on it, and no more. The tables are made and altered at the start, one
 //! starter at a time.

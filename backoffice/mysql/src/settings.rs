@@ -11,7 +11,8 @@ use crate::MysqlError;
 /// How the store reaches its database.
 #[derive(Clone)]
 pub struct Settings {
-    /// `mysql://user:password@host:port/database`. `?require_ssl=true` asks for TLS, with the system-independent roots of this program or [`ca`](Self::ca).
+    /// `mysql://user:password@host:port/database`. `?require_ssl=true` asks for TLS; the certificate is held
+    /// against the public roots that this program was built with, and against [`ca`](Self::ca).
     pub url: String,
     /// Roots for TLS, a PEM file: managed databases have an authority of their own.
     pub ca: Option<PathBuf>,
