@@ -7,7 +7,8 @@ pub const ORDER: &str = "SELECT id, buyer, subject, status, total, currency, pla
 
 /// A page of a buyer's orders, newest first. Parameters: buyer, an id that is newer than all of the page, rows.
 ///
-/// Without the hint a server that counts on many orders of one buyer reads the whole table backwards.
+/// The hint is for a server that counts on many orders of one buyer: the table's own key has the same order, and reading that backwards past
+/// everybody's orders must not look cheaper.
 pub const OF_BUYER: &str = "SELECT id, buyer, subject, status, total, currency, placed_at, changed_at, pay_by, charge, refund_due \
     FROM orders FORCE INDEX (orders_by_buyer) WHERE buyer = ? AND id < ? AND status <> 'gathering' ORDER BY id DESC LIMIT ?";
 

@@ -11,7 +11,7 @@ use database::{Scratch, block_on};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, Row, Value};
 use shop::{Shop, sku};
-use tidegate_follow::{OrderRow, OrderRows, Store};
+use tidegate_follow::{Change, OrderRow, OrderRows, Store};
 use tidegate_mysql::{Mysql, Page, Reader, queries};
 use tidegate_shard_core::{Buyer, Entry, OrderId, OrderStatus};
 
@@ -79,6 +79,39 @@ fn pages_of_a_buyers_orders_newest_first_hold_each_once_also_by_status() {
         assert_eq!(reader.of_buyer(Buyer([99; 16]), nobody).await.unwrap(), []);
         assert_eq!(reader.order(OrderId(1)).await.unwrap(), None);
         assert_eq!(reader.history(OrderId(1)).await.unwrap(), []);
+    });
+}
+
+#[test]
+fn an_order_that_still_gathers_its_stock_is_shown_to_nobody() {
+    let Some(scratch) = Scratch::make() else { return };
+    let mut shop = Shop::new(3, 11);
+    for _ in 0..200 {
+        shop.act();
+    }
+    let gathers = |entry: &Entry| matches!(Change::of(entry), Some(Change::Placed { gathering: true, .. }));
+    let entry = |at: usize| Entry::decode(&shop.log[at].payload).unwrap();
+    let at = (0..shop.log.len()).rfind(|at| gathers(&entry(*at))).unwrap();
+    let order = entry(at).order().unwrap();
+    scratch.open().apply(&shop.log[..=at]).unwrap();
+    let row = format!("SELECT hex(buyer), status FROM orders WHERE id = {order}");
+    assert!(scratch.rows(&row)[0].ends_with("'gathering'"));
+    let reader = Reader::new(scratch.settings()).unwrap();
+    block_on(async {
+        assert_eq!(reader.order(order).await.unwrap(), None);
+        let first = Page {
+            status: None,
+            after: None,
+            limit: 5,
+        };
+        for buyer in 0..5 {
+            let page = reader.of_buyer(Buyer([buyer; 16]), first).await.unwrap();
+            assert!(!page.is_empty() && page.iter().all(|row| row.order != order));
+        }
+        for number in 0..12 {
+            let page = reader.with_sku(sku(number), None, 5).await.unwrap();
+            assert!(page.iter().all(|row| row.order != order));
+        }
     });
 }
 
