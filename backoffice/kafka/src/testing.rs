@@ -1,0 +1,87 @@
+//! Entries, and a topic of its own for each test on a real broker.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tidegate_follow::Record;
+use tidegate_shard_core::Millis;
+use tidegate_shard_core::entry::{Effect, Entry};
+
+use crate::Settings;
+use crate::reader::Reader;
+
+/// The chain hash that these tests give a shard's op.
+pub(crate) fn chain(shard: u16, op: u64) -> u64 {
+    match op {
+        0 => 0,
+        op => (u64::from(shard) << 48 | op).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+    }
+}
+
+/// An entry that changes no row.
+pub(crate) fn entry(op: u64) -> Entry {
+    Entry::new(Millis(1), Effect::Digest { digest: op })
+}
+
+/// A shard's record.
+pub(crate) fn record(shard: u16, op: u64) -> Record {
+    let mut payload = Vec::new();
+    entry(op).encode(&mut payload);
+    Record {
+        shard,
+        op,
+        previous: chain(shard, op - 1),
+        chain: chain(shard, op),
+        payload: payload.into(),
+    }
+}
+
+/// The next records of some shards, op after op.
+pub(crate) fn records(shards: &[u16], ops: std::ops::RangeInclusive<u64>) -> Vec<Record> {
+    ops.flat_map(|op| shards.iter().map(move |shard| record(*shard, op)))
+        .collect()
+}
+
+/// Settings of a topic of the test's own, with one replica; none, with a line that says so, when there is no broker.
+pub(crate) fn on_a_broker(test: &str, shards: u16) -> Option<Settings> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let Ok(brokers) = std::env::var("TIDEGATE_TEST_KAFKA") else {
+        println!("SKIPPED: {test}: TIDEGATE_TEST_KAFKA names no broker (scripts/services up kafka)");
+        return None;
+    };
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let name = format!("tidegate-test-{now}-{}-{number}", std::process::id());
+    Some(Settings {
+        brokers,
+        topic: name.clone(),
+        transactional_id: name,
+        shards,
+        replication: 1,
+        min_insync_replicas: 1,
+        ..Settings::default()
+    })
+}
+
+/// Every committed record of the topic, by partition.
+pub(crate) fn committed(settings: &Settings) -> Vec<Vec<Record>> {
+    let reader = Reader::new(settings).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut all = vec![Vec::new(); usize::from(settings.shards)];
+    let starts: Vec<_> = (0..i32::from(settings.shards))
+        .map(|partition| (partition, 0))
+        .collect();
+    reader
+        .read_to_end(&starts, deadline, |partition, found| {
+            all[partition as usize].push(found.record.unwrap());
+        })
+        .unwrap();
+    all
+}
+
+/// Each shard's records 1 to `last`, once and in order.
+pub(crate) fn whole(shards: u16, last: u64) -> Vec<Vec<Record>> {
+    (0..shards)
+        .map(|shard| (1..=last).map(|op| record(shard, op)).collect())
+        .collect()
+}
