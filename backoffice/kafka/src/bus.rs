@@ -38,7 +38,7 @@ impl KafkaBus {
                 settings.shards - 1
             )));
         }
-        let reader = Reader::new(&settings)?;
+        let reader = Reader::to_look(&settings)?;
         let topic = ensure(&settings, &reader)?;
         let mut groups: BTreeMap<u16, Group> = BTreeMap::new();
         for &shard in &shards {

@@ -39,11 +39,20 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// No broker is asked yet.
-    pub(crate) fn new(settings: &Settings) -> Result<Reader, Fault> {
+    /// For looks here and there: what was asked before a look is waited for, so a fetch is short and small. No broker is asked yet.
+    pub(crate) fn to_look(settings: &Settings) -> Result<Reader, Fault> {
+        Reader::new(settings, Duration::from_millis(5), 64 << 10)
+    }
+
+    /// For reading on and on.
+    pub(crate) fn to_follow(settings: &Settings) -> Result<Reader, Fault> {
+        Reader::new(settings, Duration::from_millis(100), 1 << 20)
+    }
+
+    fn new(settings: &Settings, wait: Duration, bytes: u32) -> Result<Reader, Fault> {
         settings.check()?;
         let consumer = settings
-            .reader()
+            .reader(wait, bytes)
             .create_with_context(Ear::default())
             .map_err(|error| Fault::Settings(error.to_string()))?;
         Ok(Reader {

@@ -209,8 +209,8 @@ impl Settings {
         config
     }
 
-    /// A consumer that is told its partitions and commits nothing.
-    pub(crate) fn reader(&self) -> ClientConfig {
+    /// A consumer that is told its partitions and commits nothing. A fetch waits so long at a partition's end, and asks for so many bytes.
+    pub(crate) fn reader(&self, wait: Duration, bytes: u32) -> ClientConfig {
         let mut config = self.client();
         config
             // librdkafka asks for one, though nothing joins it.
@@ -221,7 +221,8 @@ impl Settings {
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
             .set("allow.auto.create.topics", "false")
-            .set("fetch.wait.max.ms", "100")
+            .set("fetch.wait.max.ms", millis(wait))
+            .set("fetch.message.max.bytes", bytes.to_string())
             .set("queued.max.messages.kbytes", "8192");
         config
     }

@@ -50,7 +50,7 @@ impl KafkaSource {
         marks: &[Mark],
     ) -> Result<KafkaSource, Fault> {
         settings.check()?;
-        let reader = Reader::new(&settings)?;
+        let reader = Reader::to_follow(&settings)?;
         let deadline = Instant::now() + settings.call_timeout;
         match reader.partitions(deadline)? {
             Some(partitions) if partitions == usize::from(settings.shards) => {}
@@ -81,10 +81,11 @@ impl KafkaSource {
 
     /// Has each shard read from after what was given. One that its partition does not have is stopped.
     fn seek(&mut self) -> Result<(), Fault> {
+        let looks = Reader::to_look(&self.settings)?;
         let mut places = Vec::new();
         for (shard, cursor) in self.cursors.iter_mut().filter(|(_, cursor)| !cursor.stopped) {
             let deadline = Instant::now() + self.settings.call_timeout;
-            match search::place(&self.reader, cursor.given, deadline)? {
+            match search::place(&looks, cursor.given, deadline)? {
                 Ok(offset) => places.push((i32::from(*shard), offset)),
                 Err(line) => {
                     cursor.stopped = true;

@@ -45,17 +45,24 @@ pub(crate) fn records(shards: &[u16], ops: std::ops::RangeInclusive<u64>) -> Vec
 /// Settings of a topic of the test's own, with one replica; none, with a line that says so, when there is no broker.
 pub(crate) fn on_a_broker(test: &str, shards: u16) -> Option<Settings> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let Ok(brokers) = std::env::var("TIDEGATE_TEST_KAFKA") else {
-        println!("SKIPPED: {test}: TIDEGATE_TEST_KAFKA names no broker (scripts/services up kafka)");
-        return None;
-    };
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    let name = format!("tidegate-test-{now}-{}-{number}", std::process::id());
+    let settings = settings_of(
+        &format!("tidegate-test-{now}-{}-{number}", std::process::id()),
+        shards,
+    );
+    if settings.is_none() {
+        println!("SKIPPED: {test}: TIDEGATE_TEST_KAFKA names no broker (scripts/services up kafka)");
+    }
+    settings
+}
+
+/// Settings of a topic with one replica; none when there is no broker.
+pub(crate) fn settings_of(topic: &str, shards: u16) -> Option<Settings> {
     Some(Settings {
-        brokers,
-        topic: name.clone(),
-        transactional_id: name,
+        brokers: std::env::var("TIDEGATE_TEST_KAFKA").ok()?,
+        topic: topic.into(),
+        transactional_id: topic.into(),
         shards,
         replication: 1,
         min_insync_replicas: 1,
@@ -65,7 +72,7 @@ pub(crate) fn on_a_broker(test: &str, shards: u16) -> Option<Settings> {
 
 /// Every committed record of the topic, by partition.
 pub(crate) fn committed(settings: &Settings) -> Vec<Vec<Record>> {
-    let reader = Reader::new(settings).unwrap();
+    let reader = Reader::to_look(settings).unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut all = vec![Vec::new(); usize::from(settings.shards)];
     let starts: Vec<_> = (0..i32::from(settings.shards))

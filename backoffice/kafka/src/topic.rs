@@ -25,7 +25,7 @@ pub(crate) struct Topic {
 /// [`Fault`]: the topic is there and has another number of partitions, or asks for fewer replicas than the settings do; or no broker can
 /// do it now.
 pub fn ensure_topic(settings: &Settings) -> Result<(), Fault> {
-    ensure(settings, &Reader::new(settings)?).map(|_| ())
+    ensure(settings, &Reader::to_look(settings)?).map(|_| ())
 }
 
 pub(crate) fn ensure(settings: &Settings, reader: &Reader) -> Result<Topic, Fault> {

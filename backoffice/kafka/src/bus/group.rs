@@ -169,8 +169,20 @@ impl Group {
         self.send(entries, deadline)?;
         let mut marks: BTreeMap<u16, Mark> = BTreeMap::new();
         marks.extend(entries.iter().map(|(record, _)| (record.shard, record.mark())));
-        self.state = State::Committing(marks.into_values().collect());
+        self.commit_sent(marks.into_values().collect(), deadline)
+    }
+
+    /// Commits what was sent; the marks are known from then on.
+    pub(super) fn commit_sent(&mut self, marks: Vec<Mark>, deadline: Instant) -> Result<(), Fault> {
+        self.state = State::Committing(marks);
         self.commit(deadline)
+    }
+
+    /// Waits until brokers have what was sent and not committed.
+    #[cfg(test)]
+    pub(super) fn sent(&self, deadline: Instant) {
+        await_sent(&self.producer, left(deadline));
+        assert_eq!(self.producer.in_flight_count(), 0);
     }
 
     /// Begins a transaction and hands its entries to librdkafka, which sends them meanwhile.
@@ -224,7 +236,10 @@ impl Group {
 
     /// Asks for the commit until it is answered.
     fn commit(&mut self, deadline: Instant) -> Result<(), Fault> {
-        let done = self.persist(deadline, |producer, left| producer.commit_transaction(left));
+        let done = self.persist(deadline, |producer, left| {
+            await_sent(producer, left);
+            producer.commit_transaction(left)
+        });
         match done {
             Ok(()) => {
                 if let State::Committing(marks) = std::mem::replace(&mut self.state, State::Ready) {
@@ -344,6 +359,14 @@ fn reaches(read: &Tail, known: &Tail) -> bool {
     match (read, known) {
         (Tail::Mark(read), Tail::Mark(known)) => read.op >= known.op,
         (Tail::Mark(_), Tail::Unreadable(_)) | (Tail::Unreadable(_), _) => true,
+    }
+}
+
+/// Waits until brokers have what was handed in. The commit does so as well, but looks every 100 ms only.
+fn await_sent(producer: &BaseProducer<Ear>, left: Duration) {
+    let deadline = Instant::now() + left;
+    while producer.in_flight_count() > 0 && Instant::now() < deadline {
+        producer.poll(Duration::from_millis(1));
     }
 }
 

@@ -3,6 +3,8 @@ use tidegate_follow::Parted;
 use super::*;
 use crate::testing::{committed, on_a_broker, record, records, whole};
 
+mod deaths;
+
 #[test]
 fn what_is_published_is_there_once_and_in_order_over_several_groups_and_starts() {
     let Some(settings) = on_a_broker("what is published", 10) else {
