@@ -40,15 +40,15 @@ impl KafkaBus {
         }
         let reader = Reader::to_look(&settings)?;
         let topic = ensure(&settings, &reader)?;
-        let mut groups: BTreeMap<u16, Group> = BTreeMap::new();
-        for &shard in &shards {
-            let number = Settings::group_of(shard);
-            let group = match groups.remove(&number) {
-                Some(group) => group,
-                None => Group::open(&settings, number, topic)?,
-            };
-            groups.insert(number, group.with(shard));
-        }
+        let numbers: BTreeSet<u16> = shards.iter().map(|shard| Settings::group_of(*shard)).collect();
+        let opened = in_parallel(numbers, |number| {
+            let ours = shards
+                .iter()
+                .copied()
+                .filter(|shard| Settings::group_of(*shard) == number);
+            Group::open(&settings, number, ours, topic).map(|group| (number, group))
+        });
+        let groups = opened.into_iter().collect::<Result<_, Fault>>()?;
         let mut bus = KafkaBus {
             settings,
             reader,
@@ -133,21 +133,21 @@ impl Bus for KafkaBus {
             .groups
             .iter_mut()
             .filter_map(|(number, group)| Some((group, new.get(number)?)));
-        let mut faults = in_parallel(work, |(group, entries)| group.write(entries, deadline));
+        let done = in_parallel(work, |(group, entries)| group.write(entries, deadline));
         // What ends the bus is said before what may pass.
-        faults.sort_by_key(|fault| !fault.stops());
-        match faults.into_iter().next() {
+        let fault = done
+            .into_iter()
+            .filter_map(Result::err)
+            .min_by_key(|fault| !fault.stops());
+        match fault {
             Some(fault) => Err(StoreError::Failed(fault)),
             None => Ok(()),
         }
     }
 }
 
-/// Groups wait for brokers, not for each other: all but the first have a thread. Gives what failed.
-fn in_parallel<T: Send>(
-    work: impl IntoIterator<Item = T>,
-    run: impl Fn(T) -> Result<(), Fault> + Sync,
-) -> Vec<Fault> {
+/// Groups wait for brokers, not for each other: all but the first have a thread.
+fn in_parallel<T: Send, R: Send>(work: impl IntoIterator<Item = T>, run: impl Fn(T) -> R + Sync) -> Vec<R> {
     let mut work = work.into_iter();
     let Some(first) = work.next() else {
         return Vec::new();
@@ -155,14 +155,14 @@ fn in_parallel<T: Send>(
     std::thread::scope(|scope| {
         let run = &run;
         let others: Vec<_> = work.map(|one| scope.spawn(move || run(one))).collect();
-        let mut faults = Vec::from_iter(run(first).err());
+        let mut done = vec![run(first)];
         for other in others {
             match other.join() {
-                Ok(done) => faults.extend(done.err()),
+                Ok(one) => done.push(one),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        faults
+        done
     })
 }
 

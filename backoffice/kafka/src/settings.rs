@@ -187,6 +187,8 @@ impl Settings {
     /// A group's producer. What is larger than the topic takes never leaves.
     pub(crate) fn producer(&self, group: u16, message_bytes_max: u32) -> ClientConfig {
         let mut config = self.client();
+        // librdkafka takes no others.
+        let message_bytes_max = message_bytes_max.clamp(1000, 1_000_000_000);
         let compression = match self.compression {
             Compression::None => "none",
             Compression::Lz4 => "lz4",

@@ -3,6 +3,10 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures_executor::block_on;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tidegate_follow::Record;
 use tidegate_shard_core::Millis;
 use tidegate_shard_core::entry::{Effect, Entry};
@@ -91,4 +95,27 @@ pub(crate) fn whole(shards: u16, last: u64) -> Vec<Vec<Record>> {
     (0..shards)
         .map(|shard| (1..=last).map(|op| record(shard, op)).collect())
         .collect()
+}
+
+/// Makes the topic of some settings as they say, but with this setting of its own.
+pub(crate) fn make_topic_with(settings: &Settings, name: &str, value: &str) {
+    let admin: AdminClient<DefaultClientContext> = settings.client().create().unwrap();
+    let topic = NewTopic::new(
+        &settings.topic,
+        i32::from(settings.shards),
+        TopicReplication::Fixed(1),
+    )
+    .set(name, value);
+    let made = block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap();
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+}
+
+/// Puts a value into a partition, as somebody who knows nothing of transactions does.
+pub(crate) fn put(settings: &Settings, partition: i32, value: &[u8]) {
+    let producer: BaseProducer = settings.client().create().unwrap();
+    let record: BaseRecord<'_, (), [u8]> = BaseRecord::to(&settings.topic)
+        .partition(partition)
+        .payload(value);
+    producer.send(record).map_err(|(error, _)| error).unwrap();
+    producer.flush(Duration::from_secs(10)).unwrap();
 }

@@ -116,11 +116,13 @@ fn examine(settings: &Settings, admin: &AdminClient<DefaultClientContext>) -> Re
     }
     let message_bytes_max = number("max.message.bytes")?;
     Ok(Topic {
-        // librdkafka takes 1000 to 1,000,000,000.
-        message_bytes_max: message_bytes_max.clamp(1000, 1_000_000_000) as u32,
+        message_bytes_max: u32::try_from(message_bytes_max).unwrap_or(0),
     })
 }
 
 fn number(config: &ConfigResource, name: &str) -> Option<i64> {
     config.get(name)?.value.as_ref()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

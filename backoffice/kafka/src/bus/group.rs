@@ -22,6 +22,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Records to publish, with what their headers are made of.
 pub(super) type Entries<'a> = Vec<(&'a Record, Entry)>;
 
+/// Between two looks whether brokers have taken what they were sent.
+const LOOK: Duration = Duration::from_micros(300);
+
 /// What a partition ends with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
@@ -59,7 +62,12 @@ pub(super) struct Group {
 
 impl Group {
     /// Takes the group over: whoever had it is fenced, and its open transaction decided.
-    pub(super) fn open(settings: &Settings, number: u16, topic: Topic) -> Result<Group, Fault> {
+    pub(super) fn open(
+        settings: &Settings,
+        number: u16,
+        shards: impl Iterator<Item = u16>,
+        topic: Topic,
+    ) -> Result<Group, Fault> {
         let producer: BaseProducer<Ear> = settings
             .producer(number, topic.message_bytes_max)
             .create_with_context(Ear::default())
@@ -70,7 +78,7 @@ impl Group {
             message_bytes_max: topic.message_bytes_max,
             producer,
             state: State::Ready,
-            tails: BTreeMap::new(),
+            tails: shards.map(|shard| (shard, Tail::Mark(nothing(shard)))).collect(),
             unread: true,
         };
         let deadline = Instant::now() + settings.call_timeout;
@@ -78,23 +86,12 @@ impl Group {
         Ok(group)
     }
 
-    /// With one more shard.
-    pub(super) fn with(mut self, shard: u16) -> Group {
-        let nothing = Mark {
-            shard,
-            ..Mark::default()
-        };
-        self.tails.insert(shard, Tail::Mark(nothing));
-        self
-    }
-
     /// What a shard's partition ends with. A shard of another group has nothing.
     pub(super) fn tail(&self, shard: u16) -> Tail {
-        let nothing = Mark {
-            shard,
-            ..Mark::default()
-        };
-        self.tails.get(&shard).cloned().unwrap_or(Tail::Mark(nothing))
+        self.tails
+            .get(&shard)
+            .cloned()
+            .unwrap_or(Tail::Mark(nothing(shard)))
     }
 
     /// How far its shards are published.
@@ -157,10 +154,7 @@ impl Group {
                     self.topic
                 )),
             },
-            _ => Tail::Mark(Mark {
-                shard,
-                ..Mark::default()
-            }),
+            _ => Tail::Mark(nothing(shard)),
         }
     }
 
@@ -220,7 +214,7 @@ impl Group {
             };
             match error.rdkafka_error_code() {
                 Some(RDKafkaErrorCode::QueueFull) if Instant::now() < deadline => {
-                    self.producer.poll(Duration::from_millis(1));
+                    rest(&self.producer, LOOK);
                 }
                 Some(RDKafkaErrorCode::QueueFull) => {
                     return Err(Fault::Again(
@@ -354,6 +348,14 @@ impl From<Halt> for Fault {
     }
 }
 
+/// The mark of a shard of which nothing is published.
+fn nothing(shard: u16) -> Mark {
+    Mark {
+        shard,
+        ..Mark::default()
+    }
+}
+
 /// Whether what was read is no less than what is known.
 fn reaches(read: &Tail, known: &Tail) -> bool {
     match (read, known) {
@@ -362,11 +364,17 @@ fn reaches(read: &Tail, known: &Tail) -> bool {
     }
 }
 
+/// Hears what happened, and rests. A poll with a time-out would spin through its last millisecond.
+fn rest(producer: &BaseProducer<Ear>, rest: Duration) {
+    producer.poll(Duration::ZERO);
+    std::thread::sleep(rest);
+}
+
 /// Waits until brokers have what was handed in. The commit does so as well, but looks every 100 ms only.
 fn await_sent(producer: &BaseProducer<Ear>, left: Duration) {
     let deadline = Instant::now() + left;
     while producer.in_flight_count() > 0 && Instant::now() < deadline {
-        producer.poll(Duration::from_millis(1));
+        rest(producer, LOOK);
     }
 }
 
@@ -376,7 +384,7 @@ fn while_polled<T>(producer: &BaseProducer<Ear>, call: impl FnOnce() -> T) -> T 
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Acquire) {
-                producer.poll(Duration::from_millis(10));
+                rest(producer, LOOK);
             }
         });
         let result = call();

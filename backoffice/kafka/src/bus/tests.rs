@@ -1,7 +1,7 @@
 use tidegate_follow::Parted;
 
 use super::*;
-use crate::testing::{committed, on_a_broker, record, records, whole};
+use crate::testing::{committed, make_topic_with, on_a_broker, put, record, records, whole};
 
 mod deaths;
 
@@ -60,4 +60,64 @@ fn a_gap_and_another_history_are_refused_before_anything_is_written() {
     assert_eq!(committed(&settings), whole(2, 3));
     bus.publish(&records(&[0, 1], 4..=4)).unwrap();
     assert_eq!(committed(&settings), whole(2, 4));
+}
+
+#[test]
+fn an_entry_that_the_topic_does_not_take_is_named_with_what_the_topic_takes() {
+    let Some(settings) = on_a_broker("a large entry", 1) else {
+        return;
+    };
+    make_topic_with(&settings, "max.message.bytes", "100");
+    let mut bus = KafkaBus::open(settings.clone(), [0]).unwrap();
+    for _ in 0..2 {
+        match bus.publish(&[record(0, 1)]) {
+            Err(StoreError::Failed(fault)) => assert_eq!(
+                fault,
+                Fault::TooLarge {
+                    key: "0:1".into(),
+                    limit: 100
+                }
+            ),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(committed(&settings), whole(1, 0));
+}
+
+#[test]
+fn a_partition_that_ends_with_what_cannot_be_read_stops_its_shard_and_no_other() {
+    let Some(settings) = on_a_broker("an unreadable end", 2) else {
+        return;
+    };
+    let mut bus = KafkaBus::open(settings.clone(), [0, 1]).unwrap();
+    bus.publish(&records(&[0, 1], 1..=2)).unwrap();
+    put(&settings, 1, &[0x08, 2]);
+    let mut bus = KafkaBus::open(settings.clone(), [0, 1]).unwrap();
+    match bus.publish(&records(&[0, 1], 3..=3)) {
+        Err(StoreError::Unreadable { mark, why }) => {
+            assert_eq!(mark.shard, 1);
+            assert!(why.contains("version 2") && why.contains("partition 1"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    bus.publish(&records(&[0], 3..=3)).unwrap();
+    assert!(bus.marks().eq([record(0, 3).mark()]));
+}
+
+#[test]
+fn shards_of_nobody_are_refused() {
+    let Some(settings) = on_a_broker("shards of nobody", 2) else {
+        return;
+    };
+    assert!(matches!(
+        KafkaBus::open(settings.clone(), [2]),
+        Err(Fault::Settings(_))
+    ));
+    let mut bus = KafkaBus::open(settings, [0]).unwrap();
+    let outcome = bus.publish(&[record(0, 1), record(1, 1)]);
+    assert!(
+        matches!(outcome, Err(StoreError::Failed(Fault::NotOurs { shard: 1 }))),
+        "{outcome:?}"
+    );
+    assert!(bus.marks().all(|mark| mark.op == 0));
 }

@@ -4,7 +4,7 @@ use tidegate_follow::{Bus as _, Follower, Planted, Store, StoreError, Turn, take
 
 use super::*;
 use crate::KafkaBus;
-use crate::testing::{on_a_broker, record, records};
+use crate::testing::{on_a_broker, put, record, records};
 
 /// Keeps the ops of what it was given.
 #[derive(Debug, Default)]
@@ -84,7 +84,11 @@ fn the_source_feeds_a_store_to_the_same_marks_from_any_position() {
     for op in [0, 1, 2, 40, 41, 150, 299, 300] {
         let mut memory = Memory::at(&[(0, op), (1, 300 - op), (2, 7)]);
         let marks = memory.marks().unwrap();
-        let mut source = KafkaSource::open(settings.clone(), 0..3, &marks).unwrap();
+        let few = Settings {
+            unmarked_max: 7 + op as usize,
+            ..settings.clone()
+        };
+        let mut source = KafkaSource::open(few, 0..3, &marks).unwrap();
         assert_eq!(feed(&mut source, &mut memory), [""; 0], "from {op}");
         assert!(whole(&memory, 300), "from {op}: {memory:?}");
     }
@@ -99,4 +103,72 @@ fn the_source_feeds_a_store_to_the_same_marks_from_any_position() {
         assert_eq!(feed(&mut source, &mut memory), [""; 0]);
     }
     assert!(whole(&memory, 310), "{memory:?}");
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_stops_its_partition_and_no_other() {
+    let Some(settings) = on_a_broker("an unreadable entry", 2) else {
+        return;
+    };
+    let mut bus = KafkaBus::open(settings.clone(), 0..2).unwrap();
+    bus.publish(&records(&[0, 1], 1..=5)).unwrap();
+    put(&settings, 1, &[0x08, 2]);
+    bus.publish(&records(&[0, 1], 6..=9)).unwrap();
+    let mut memory = Memory::default();
+    let mut source = KafkaSource::open(settings, 0..2, &[]).unwrap();
+    let lines = feed(&mut source, &mut memory);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(
+        lines[0].contains("partition 1") && lines[0].contains("version 2"),
+        "{lines:?}"
+    );
+    assert!(memory.ops[&0].iter().copied().eq(1..=9), "{memory:?}");
+    assert!(memory.ops[&1].iter().copied().eq(1..=5), "{memory:?}");
+}
+
+#[test]
+fn a_store_of_another_history_or_ahead_of_the_topic_has_those_shards_stopped_and_no_other() {
+    let Some(settings) = on_a_broker("another history", 4) else {
+        return;
+    };
+    let mut bus = KafkaBus::open(settings.clone(), 0..4).unwrap();
+    bus.publish(&records(&[0, 1, 2, 3], 1..=9)).unwrap();
+    // Shard 3 goes on with an op too far.
+    let mut value = Vec::new();
+    crate::encode(&record(3, 11), &mut value);
+    put(&settings, 3, &value);
+    let mut memory = Memory::at(&[(0, 4), (1, 4), (2, 12)]);
+    memory.marks.get_mut(&1).unwrap().chain = 77;
+    let marks = memory.marks().unwrap();
+    let mut source = KafkaSource::open(settings, 0..4, &marks).unwrap();
+    let lines = feed(&mut source, &mut memory);
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].contains("another history"), "{lines:?}");
+    assert!(lines[1].contains("has op 12"), "{lines:?}");
+    assert!(lines[2].contains("op 11 came"), "{lines:?}");
+    let ops = [0, 1, 2, 3].map(|shard| memory.ops[&shard].len());
+    assert_eq!(ops, [9, 4, 12, 9]);
+}
+
+#[test]
+fn a_stopped_shard_hands_nothing_out_and_marks_of_what_was_not_handed_out_stop_theirs() {
+    let Some(settings) = on_a_broker("a stopped shard", 2) else {
+        return;
+    };
+    let mut bus = KafkaBus::open(settings.clone(), 0..2).unwrap();
+    bus.publish(&records(&[0, 1], 1..=3)).unwrap();
+    let mut source = KafkaSource::open(settings, 0..2, &[]).unwrap();
+    source.stop_shard(1);
+    let mut ops = Vec::new();
+    let read = source.read(&mut |record| {
+        ops.push((record().shard, record().op));
+        true
+    });
+    assert!(matches!(read, Ok(Fed::All)), "{read:?}");
+    assert_eq!(ops, [(0, 1), (0, 2), (0, 3)]);
+    source.applied(record(0, 2).mark()).unwrap();
+    source.applied(record(1, 9).mark()).unwrap();
+    let line = source.applied(record(0, 4).mark()).unwrap_err();
+    assert!(line.contains("shard 0"), "{line}");
+    assert!(source.cursor(0).is_none(), "it is stopped");
 }

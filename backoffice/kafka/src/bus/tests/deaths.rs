@@ -22,8 +22,11 @@ fn send_only(bus: &mut KafkaBus, batch: &[Record]) {
 }
 
 #[test]
-fn a_producer_that_is_dropped_between_send_and_commit_leaves_nothing_and_its_successor_publishes_each_op_once() {
-    let Some(settings) = on_a_broker("a dropped producer", 2) else { return };
+fn a_producer_that_is_dropped_between_send_and_commit_leaves_nothing_and_its_successor_publishes_each_op_once()
+ {
+    let Some(settings) = on_a_broker("a dropped producer", 2) else {
+        return;
+    };
     let mut bus = KafkaBus::open(settings.clone(), 0..2).unwrap();
     bus.publish(&records(&[0, 1], 1..=5)).unwrap();
     send_only(&mut bus, &records(&[0, 1], 6..=60));
@@ -45,7 +48,9 @@ fn a_process_killed_between_send_and_commit_leaves_nothing_and_its_successor_pub
         std::thread::sleep(Duration::from_secs(60));
         panic!("nobody killed this process");
     }
-    let Some(settings) = on_a_broker("a killed process", 2) else { return };
+    let Some(settings) = on_a_broker("a killed process", 2) else {
+        return;
+    };
     kill_once_sent(&settings.topic);
     assert_eq!(committed(&settings), whole(2, 5), "before there is a successor");
     let mut bus = KafkaBus::open(settings.clone(), 0..2).unwrap();
@@ -74,7 +79,9 @@ fn kill_once_sent(topic: &str) {
 
 #[test]
 fn a_zombie_is_fenced_and_what_it_sent_is_not_there() {
-    let Some(settings) = on_a_broker("a zombie", 2) else { return };
+    let Some(settings) = on_a_broker("a zombie", 2) else {
+        return;
+    };
     let mut zombie = KafkaBus::open(settings.clone(), 0..2).unwrap();
     zombie.publish(&records(&[0, 1], 1..=5)).unwrap();
     send_only(&mut zombie, &records(&[0, 1], 6..=9));
@@ -89,7 +96,11 @@ fn a_zombie_is_fenced_and_what_it_sent_is_not_there() {
     };
     let group = zombie.groups.get_mut(&0).unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
-    fenced(group.commit_sent(Vec::new(), deadline).map_err(StoreError::Failed));
+    fenced(
+        group
+            .commit_sent(Vec::new(), deadline)
+            .map_err(StoreError::Failed),
+    );
     fenced(zombie.publish(&records(&[0, 1], 8..=9)));
     bus.publish(&records(&[0, 1], 1..=12)).unwrap();
     assert_eq!(committed(&settings), whole(2, 12));
@@ -97,7 +108,9 @@ fn a_zombie_is_fenced_and_what_it_sent_is_not_there() {
 
 #[test]
 fn a_zombie_between_transactions_is_fenced_at_its_next() {
-    let Some(settings) = on_a_broker("a zombie between transactions", 1) else { return };
+    let Some(settings) = on_a_broker("a zombie between transactions", 1) else {
+        return;
+    };
     let mut zombie = KafkaBus::open(settings.clone(), [0]).unwrap();
     zombie.publish(&records(&[0], 1..=5)).unwrap();
     let mut bus = KafkaBus::open(settings.clone(), [0]).unwrap();
@@ -114,7 +127,9 @@ fn a_zombie_between_transactions_is_fenced_at_its_next() {
 
 #[test]
 fn a_transaction_that_was_open_too_long_ends_its_producer_and_a_new_one_goes_on() {
-    let Some(settings) = on_a_broker("an old transaction", 1) else { return };
+    let Some(settings) = on_a_broker("an old transaction", 1) else {
+        return;
+    };
     let settings = Settings {
         transaction_timeout: Duration::from_secs(1),
         call_timeout: Duration::from_secs(1),
