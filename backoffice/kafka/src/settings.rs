@@ -80,13 +80,16 @@ impl Default for Settings {
 }
 
 /// What [`Settings::more`] may not change.
-const OURS: [&str; 14] = [
+const OURS: [&str; 17] = [
     "acks",
+    "allow.auto.create.topics",
     "bootstrap.servers",
     "delivery.report.only.error",
+    "delivery.timeout.ms",
     "enable.auto.commit",
     "enable.idempotence",
     "enable.partition.eof",
+    "group.id",
     "isolation.level",
     "message.max.bytes",
     "message.timeout.ms",

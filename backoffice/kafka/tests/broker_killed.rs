@@ -8,8 +8,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use tidegate_follow::{Bus as _, Record, StoreError};
-use tidegate_kafka::{KafkaBus, Settings, decode};
+use tidegate_follow::{Bus as _, Record, Source as _, StoreError};
+use tidegate_kafka::{KafkaBus, KafkaSource, Settings, decode};
 use tidegate_shard_core::Millis;
 use tidegate_shard_core::entry::{Effect, Entry};
 
@@ -89,6 +89,39 @@ fn publish(settings: &Settings, done: &AtomicU64) -> Vec<String> {
     failed
 }
 
+/// Reads everything while it is published, as a store's source does. Gives each shard's ops.
+fn follow(settings: &Settings) -> Vec<Vec<u64>> {
+    let until = Instant::now() + Duration::from_secs(150);
+    let in_time = || assert!(Instant::now() < until, "it does not end");
+    let mut source = loop {
+        in_time();
+        match KafkaSource::open(settings.clone(), 0..SHARDS, &[]) {
+            Ok(source) => break source,
+            Err(fault) => assert!(!fault.stops(), "{fault}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let mut ops = vec![Vec::new(); usize::from(SHARDS)];
+    while ops.iter().any(|ops| (ops.len() as u64) < OPS) {
+        in_time();
+        let mut marks = Vec::new();
+        let read = source.read(&mut |record| {
+            let record = record();
+            ops[usize::from(record.shard)].push(record.op);
+            marks.push(record.mark());
+            true
+        });
+        if let Err(line) = read {
+            println!("{line}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        for mark in marks {
+            source.applied(mark).unwrap();
+        }
+    }
+    ops
+}
+
 /// Every committed op, by partition, as any consumer reads them.
 fn committed(settings: &Settings) -> Vec<Vec<u64>> {
     let consumer: BaseConsumer = ClientConfig::new()
@@ -143,8 +176,9 @@ fn every_op_is_there_once_and_in_order_after_the_broker_was_killed_twice() {
         ..Settings::default()
     };
     let done = AtomicU64::new(0);
-    let failed = std::thread::scope(|scope| {
+    let (failed, followed) = std::thread::scope(|scope| {
         let publisher = scope.spawn(|| publish(&settings, &done));
+        let follower = scope.spawn(|| follow(&settings));
         for part in [OPS / 5, OPS / 2] {
             while done.load(Ordering::Acquire) < part && !publisher.is_finished() {
                 std::thread::sleep(Duration::from_millis(1));
@@ -156,11 +190,12 @@ fn every_op_is_there_once_and_in_order_after_the_broker_was_killed_twice() {
             assert!(at < OPS, "everything was published before the broker was killed");
             println!("killed after op {at}");
         }
-        publisher.join().unwrap()
+        (publisher.join().unwrap(), follower.join().unwrap())
     });
     println!("{} calls failed: {failed:#?}", failed.len());
     assert!(!failed.is_empty(), "nothing failed, so nothing was shown");
-    for (shard, ops) in committed(&settings).into_iter().enumerate() {
+    for (shard, ops) in committed(&settings).into_iter().chain(followed).enumerate() {
+        let shard = shard % usize::from(SHARDS);
         assert!(ops.iter().copied().eq(1..=OPS), "shard {shard}: {ops:?}");
     }
 }

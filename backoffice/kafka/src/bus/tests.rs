@@ -11,6 +11,11 @@ fn what_is_published_is_there_once_and_in_order_over_several_groups_and_starts()
         return;
     };
     let shards: Vec<u16> = (0..10).collect();
+    // A batch is larger than the queue.
+    let settings = Settings {
+        queue_messages: 16,
+        ..settings
+    };
     let mut bus = KafkaBus::open(settings.clone(), 0..10).unwrap();
     bus.publish(&records(&shards, 1..=5)).unwrap();
     bus.publish(&records(&shards, 3..=9)).unwrap();

@@ -160,11 +160,11 @@ fn a_stopped_shard_hands_nothing_out_and_marks_of_what_was_not_handed_out_stop_t
     let mut source = KafkaSource::open(settings, 0..2, &[]).unwrap();
     source.stop_shard(1);
     let mut ops = Vec::new();
-    let read = source.read(&mut |record| {
+    let mut take = |record: &dyn Fn() -> Record| {
         ops.push((record().shard, record().op));
         true
-    });
-    assert!(matches!(read, Ok(Fed::All)), "{read:?}");
+    };
+    while source.read(&mut take).unwrap() != Fed::All {}
     assert_eq!(ops, [(0, 1), (0, 2), (0, 3)]);
     source.applied(record(0, 2).mark()).unwrap();
     source.applied(record(1, 9).mark()).unwrap();
