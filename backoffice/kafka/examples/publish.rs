@@ -2,6 +2,10 @@
 //! at several batch sizes. Needs a broker that `TIDEGATE_TEST_KAFKA` names (`scripts/services up kafka`), where it leaves a topic a run.
 //!
 //! `cargo run --release -p tidegate-kafka --example publish`
+//!
+//! On a machine with 2 cores, which the broker (3.9, one node) shared: 8 shards in batches of 2048 148,000 entries/s at 1.4 us of CPU an
+//! entry, a transaction 7 ms; in batches of 64 8,000 entries/s at 14.5 us, a transaction 5 ms. With 16 shards 251,000 and 8,500 entries/s.
+//! A transaction has a floor of about 5 ms, so a follower that takes what has come meanwhile makes its batches as large as they need be.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -251,6 +251,13 @@ impl Group {
         }
     }
 
+    /// What a failed transaction comes to.
+    #[cfg(test)]
+    pub(super) fn give_up(&mut self, deadline: Instant) -> Result<(), Fault> {
+        self.state = State::Aborting;
+        self.abort(deadline)
+    }
+
     /// Gives the transaction up. What the partitions end with is read again afterwards.
     fn abort(&mut self, deadline: Instant) -> Result<(), Fault> {
         self.unread = true;

@@ -78,6 +78,31 @@ fn kill_once_sent(topic: &str) {
 }
 
 #[test]
+fn an_aborted_batch_is_published_once_when_it_is_handed_in_again() {
+    let Some(settings) = on_a_broker("an aborted batch", 2) else {
+        return;
+    };
+    let mut bus = KafkaBus::open(settings.clone(), 0..2).unwrap();
+    for round in 0..10 {
+        let first = round * 10 + 1;
+        bus.publish(&records(&[0, 1], first..=first + 4)).unwrap();
+        let batch = records(&[0, 1], first + 5..=first + 9);
+        if round % 2 == 0 {
+            send_only(&mut bus, &batch);
+        } else {
+            // Nothing has left when it is given up.
+            let new = bus.sift(&batch).unwrap();
+            let deadline = bus.deadline();
+            bus.groups.get_mut(&0).unwrap().send(&new[&0], deadline).unwrap();
+        }
+        let deadline = bus.deadline();
+        bus.groups.get_mut(&0).unwrap().give_up(deadline).unwrap();
+        bus.publish(&batch).unwrap();
+    }
+    assert_eq!(committed(&settings), whole(2, 100));
+}
+
+#[test]
 fn a_zombie_is_fenced_and_what_it_sent_is_not_there() {
     let Some(settings) = on_a_broker("a zombie", 2) else {
         return;
