@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+use mysql_async::Value;
 use tidegate_follow::{Mark, Planted, Record, StoreError, take_in};
 
 use crate::MysqlError;
@@ -10,7 +11,6 @@ use crate::columns::{Columns, order_of, order_values, sku_of, sku_values, text};
 use crate::fold::{Fold, Marked, needed};
 use crate::session::Session;
 use crate::statement::{Block, NotDone, Shape};
-use mysql_async::Value;
 
 /// Why a try did not end in a commit.
 #[derive(Debug)]
@@ -111,19 +111,32 @@ pub(crate) fn mark_of(row: &mysql_async::Row) -> Result<Mark, MysqlError> {
 
 async fn write(session: &mut Session, entries: &[Marked], rows_max: usize) -> Result<(), Halt> {
     let fold = folded(session, entries).await?;
-    let [mut add, mut lines, mut change, mut skus, mut history] = [
-        Shape::AddOrders,
-        Shape::AddLines,
-        Shape::ChangeOrders,
-        Shape::PutSkus,
-        Shape::AddHistory,
-    ]
-    .map(Block::new);
+    // What is dropped goes first: a row of the same id may come after it.
+    let drops = [Shape::DropLines, Shape::DropHistory, Shape::DropOrders].map(|shape| {
+        let mut block = Block::new(shape);
+        for (order, mark) in &fold.drops {
+            block.row(*mark, |values| values.push(Value::UInt(order.0)));
+        }
+        block
+    });
+    let [add, lines, change] = order_blocks(&fold);
+    let rows = [add, lines, change, history_block(&fold), sku_block(&fold)];
+    for block in drops.into_iter().chain(rows) {
+        block.send(session, rows_max).await?;
+    }
+    Ok(())
+}
+
+/// Orders that are new, their lines, and orders that the store has and that changed.
+fn order_blocks(fold: &Fold) -> [Block; 3] {
+    let [mut add, mut lines, mut change] =
+        [Shape::AddOrders, Shape::AddLines, Shape::ChangeOrders].map(Block::new);
     for held in fold.orders.values() {
         let Some(mark) = held.changed else { continue };
         let block = if held.new { &mut add } else { &mut change };
         block.row(mark, |values| order_values(&held.row, values));
-        for line in held.row.lines.iter() {
+        // A row that was read has none here: lines never change.
+        for line in &held.row.lines {
             lines.row(mark, |values| {
                 values.extend([
                     Value::UInt(held.row.order.0),
@@ -133,13 +146,13 @@ async fn write(session: &mut Session, entries: &[Marked], rows_max: usize) -> Re
             });
         }
     }
-    for held in fold.skus.values() {
-        if let Some(mark) = held.changed {
-            skus.row(mark, |values| sku_values(&held.row, values));
-        }
-    }
+    [add, lines, change]
+}
+
+fn history_block(fold: &Fold) -> Block {
+    let mut block = Block::new(Shape::AddHistory);
     for ((order, op), (mark, step)) in &fold.history {
-        history.row(*mark, |values| {
+        block.row(*mark, |values| {
             values.extend([
                 Value::UInt(order.0),
                 Value::UInt(*op),
@@ -150,17 +163,17 @@ async fn write(session: &mut Session, entries: &[Marked], rows_max: usize) -> Re
             ]);
         });
     }
-    for shape in [Shape::DropLines, Shape::DropHistory, Shape::DropOrders] {
-        let mut drop = Block::new(shape);
-        for (order, mark) in &fold.drops {
-            drop.row(*mark, |values| values.push(Value::UInt(order.0)));
+    block
+}
+
+fn sku_block(fold: &Fold) -> Block {
+    let mut block = Block::new(Shape::PutSkus);
+    for held in fold.skus.values() {
+        if let Some(mark) = held.changed {
+            block.row(mark, |values| sku_values(&held.row, values));
         }
-        drop.send(session, rows_max).await?;
     }
-    for block in [add, lines, change, history, skus] {
-        block.send(session, rows_max).await?;
-    }
-    Ok(())
+    block
 }
 
 /// The entries folded onto the rows that they change.

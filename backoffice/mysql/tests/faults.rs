@@ -89,6 +89,17 @@ fn a_connection_that_the_server_ended_is_made_anew() {
     store.apply(&log).unwrap();
 }
 
+#[test]
+fn a_connection_that_the_server_ended_while_nothing_came_costs_no_failure() {
+    let Some(scratch) = Scratch::make() else { return };
+    let mut store = Mysql::open(impatient(scratch.url.clone())).unwrap();
+    let log = log(7);
+    store.apply(&log[..50]).unwrap();
+    end_connections(&scratch, &connections(&scratch));
+    std::thread::sleep(Duration::from_millis(5_100));
+    store.apply(&log).unwrap();
+}
+
 /// The connections of stores to a database.
 fn connections(scratch: &Scratch) -> Vec<String> {
     scratch.rows(&format!(
