@@ -55,8 +55,9 @@ impl KafkaBus {
             groups,
             shards,
         };
-        let deadline = bus.deadline();
         for group in bus.groups.values_mut() {
+            // Each group has its own time: a large shop has a hundred.
+            let deadline = Instant::now() + bus.settings.call_timeout;
             group.settle(&bus.reader, deadline)?;
         }
         Ok(bus)

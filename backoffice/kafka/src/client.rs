@@ -31,10 +31,6 @@ impl Ear {
         lock(&self.complaint).take()
     }
 
-    pub(crate) fn complain(&self, why: String) {
-        *lock(&self.complaint) = Some(why);
-    }
-
     /// The first entry that was not delivered, taken.
     pub(crate) fn undelivered(&self) -> Option<Undelivered> {
         lock(&self.undelivered).take()
@@ -47,8 +43,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl ClientContext for Ear {
-    fn error(&self, _: KafkaError, reason: &str) {
-        self.complain(reason.into());
+    fn error(&self, error: KafkaError, reason: &str) {
+        // An end is no complaint, though it comes as one.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            *lock(&self.complaint) = Some(reason.into());
+        }
     }
 }
 

@@ -120,29 +120,34 @@ impl Group {
     /// waited for: to take less for the end would publish the rest twice.
     fn read_tails(&mut self, reader: &Reader, deadline: Instant) -> Result<(), Fault> {
         let partitions: Vec<i32> = self.tails.keys().map(|shard| i32::from(*shard)).collect();
-        loop {
-            let read = reader.last(&partitions, deadline)?;
+        let mut behind = None;
+        while behind.is_none() || Instant::now() < deadline {
+            let read = match reader.last(&partitions, deadline) {
+                Ok(read) => read,
+                Err(_) if behind.is_some() => break,
+                Err(fault) => return Err(fault),
+            };
             let tails: BTreeMap<u16, Tail> = self
                 .tails
                 .keys()
                 .map(|shard| (*shard, self.tail_of(*shard, read.get(&i32::from(*shard)))))
                 .collect();
-            let behind = tails
+            let short = tails
                 .iter()
                 .find(|(shard, tail)| !reaches(tail, &self.tail(**shard)));
-            let Some((shard, _)) = behind else {
+            let Some((shard, _)) = short else {
                 self.tails = tails;
                 self.unread = false;
                 return Ok(());
             };
-            if Instant::now() >= deadline {
-                return Err(Fault::Again(format!(
-                    "what {} has committed cannot be read in partition {shard} yet",
-                    self.transactional_id
-                )));
-            }
+            behind = Some(*shard);
             std::thread::sleep(PAUSE);
         }
+        Err(Fault::Again(format!(
+            "what {} has committed cannot be read in partition {} yet",
+            self.transactional_id,
+            behind.unwrap_or_default()
+        )))
     }
 
     fn tail_of(&self, shard: u16, last: Option<&Option<Found>>) -> Tail {
@@ -399,3 +404,6 @@ fn while_polled<T>(producer: &BaseProducer<Ear>, call: impl FnOnce() -> T) -> T 
         result
     })
 }
+
+#[cfg(test)]
+mod tests;
