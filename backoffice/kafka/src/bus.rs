@@ -32,12 +32,7 @@ impl KafkaBus {
     pub fn open(settings: Settings, shards: impl IntoIterator<Item = u16>) -> Result<KafkaBus, Fault> {
         settings.check()?;
         let shards: BTreeSet<u16> = shards.into_iter().collect();
-        if let Some(shard) = shards.iter().find(|shard| **shard >= settings.shards) {
-            return Err(Fault::Settings(format!(
-                "there is no shard {shard}: shards are 0 to {}",
-                settings.shards - 1
-            )));
-        }
+        settings.check_shards(&shards)?;
         let reader = Reader::to_look(&settings)?;
         let topic = ensure(&settings, &reader)?;
         let numbers: BTreeSet<u16> = shards.iter().map(|shard| Settings::group_of(*shard)).collect();

@@ -149,6 +149,17 @@ impl Settings {
         Err(Fault::Settings(wrong.into()))
     }
 
+    /// Whether the shop has these shards.
+    pub(crate) fn check_shards<'a>(&self, shards: impl IntoIterator<Item = &'a u16>) -> Result<(), Fault> {
+        match shards.into_iter().find(|shard| **shard >= self.shards) {
+            Some(shard) => Err(Fault::Settings(format!(
+                "there is no shard {shard}: shards are 0 to {}",
+                self.shards - 1
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// The group that a shard belongs to.
     #[must_use]
     pub fn group_of(shard: u16) -> u16 {

@@ -50,6 +50,8 @@ impl KafkaSource {
         marks: &[Mark],
     ) -> Result<KafkaSource, Fault> {
         settings.check()?;
+        let shards: Vec<u16> = shards.into_iter().collect();
+        settings.check_shards(&shards)?;
         let reader = Reader::to_follow(&settings)?;
         let deadline = Instant::now() + settings.call_timeout;
         match reader.partitions(deadline)? {

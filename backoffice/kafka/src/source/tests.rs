@@ -157,6 +157,8 @@ fn a_stopped_shard_hands_nothing_out_and_marks_of_what_was_not_handed_out_stop_t
     };
     let mut bus = KafkaBus::open(settings.clone(), 0..2).unwrap();
     bus.publish(&records(&[0, 1], 1..=3)).unwrap();
+    let nobodys = KafkaSource::open(settings.clone(), [2], &[]);
+    assert!(matches!(nobodys, Err(Fault::Settings(_))));
     let mut source = KafkaSource::open(settings, 0..2, &[]).unwrap();
     source.stop_shard(1);
     let mut ops = Vec::new();
