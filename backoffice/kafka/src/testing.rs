@@ -74,8 +74,27 @@ pub(crate) fn settings_of(topic: &str, shards: u16) -> Option<Settings> {
     })
 }
 
+/// Every committed record of the topic, by partition, is what is expected. A commit is answered before what it committed can be read, so it is waited for; but nothing
+/// more may come.
+#[track_caller]
+pub(crate) fn assert_committed(settings: &Settings, expected: &[Vec<Record>], what: &str) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let found = committed(settings);
+        let is_part = found
+            .iter()
+            .zip(expected)
+            .all(|(found, all)| all.starts_with(found));
+        if found == expected || !is_part || Instant::now() >= deadline {
+            assert_eq!(found, expected, "{what}");
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Every committed record of the topic, by partition.
-pub(crate) fn committed(settings: &Settings) -> Vec<Vec<Record>> {
+fn committed(settings: &Settings) -> Vec<Vec<Record>> {
     let reader = Reader::to_look(settings).unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut all = vec![Vec::new(); usize::from(settings.shards)];

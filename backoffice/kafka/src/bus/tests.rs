@@ -1,7 +1,7 @@
 use tidegate_follow::Parted;
 
 use super::*;
-use crate::testing::{committed, make_topic_with, on_a_broker, put, record, records, whole};
+use crate::testing::{assert_committed, make_topic_with, on_a_broker, put, record, records, whole};
 
 mod deaths;
 
@@ -26,7 +26,7 @@ fn what_is_published_is_there_once_and_in_order_over_several_groups_and_starts()
             .eq(shards.iter().map(|shard| record(*shard, 9).mark()))
     );
     bus.publish(&records(&shards, 1..=12)).unwrap();
-    assert_eq!(committed(&settings), whole(10, 12));
+    assert_committed(&settings, &whole(10, 12), "what was published");
 }
 
 #[test]
@@ -62,9 +62,9 @@ fn a_gap_and_another_history_are_refused_before_anything_is_written() {
         matches!(next, Err(StoreError::Parted(Parted::OtherContent { .. }))),
         "{next:?}"
     );
-    assert_eq!(committed(&settings), whole(2, 3));
+    assert_committed(&settings, &whole(2, 3), "what was published");
     bus.publish(&records(&[0, 1], 4..=4)).unwrap();
-    assert_eq!(committed(&settings), whole(2, 4));
+    assert_committed(&settings, &whole(2, 4), "what was published");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn an_entry_that_the_topic_does_not_take_is_named_with_what_the_topic_takes() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(committed(&settings), whole(1, 0));
+    assert_committed(&settings, &whole(1, 0), "what was published");
 }
 
 #[test]

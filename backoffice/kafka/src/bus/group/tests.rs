@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{committed, on_a_broker, record, whole};
+use crate::testing::{assert_committed, on_a_broker, record, whole};
 use crate::topic::ensure;
 
 /// Publishes these ops of shard 0.
@@ -35,7 +35,7 @@ fn an_end_that_lies_before_what_was_committed_is_not_believed() {
     group.unread = true;
     group.settle(&reader, Instant::now() + 10 * second).unwrap();
     assert_eq!(group.tail(0), Tail::Mark(record(0, 5).mark()));
-    assert_eq!(committed(&settings), whole(1, 5));
+    assert_committed(&settings, &whole(1, 5), "what was published");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::*;
-use crate::testing::{committed, on_a_broker, records, settings_of, whole};
+use crate::testing::{assert_committed, on_a_broker, records, settings_of, whole};
 
 /// Names the topic that a child process is to die over.
 const CHILD: &str = "TIDEGATE_KAFKA_CHILD";
@@ -31,11 +31,11 @@ fn a_producer_that_is_dropped_between_send_and_commit_leaves_nothing_and_its_suc
     bus.publish(&records(&[0, 1], 1..=5)).unwrap();
     send_only(&mut bus, &records(&[0, 1], 6..=60));
     drop(bus);
-    assert_eq!(committed(&settings), whole(2, 5), "before there is a successor");
+    assert_committed(&settings, &whole(2, 5), "before there is a successor");
     let mut bus = KafkaBus::open(settings.clone(), 0..2).unwrap();
-    assert_eq!(committed(&settings), whole(2, 5), "what was sent was aborted");
+    assert_committed(&settings, &whole(2, 5), "what was sent was aborted");
     bus.publish(&records(&[0, 1], 3..=20)).unwrap();
-    assert_eq!(committed(&settings), whole(2, 20));
+    assert_committed(&settings, &whole(2, 20), "what was published");
 }
 
 #[test]
@@ -52,10 +52,10 @@ fn a_process_killed_between_send_and_commit_leaves_nothing_and_its_successor_pub
         return;
     };
     kill_once_sent(&settings.topic);
-    assert_eq!(committed(&settings), whole(2, 5), "before there is a successor");
+    assert_committed(&settings, &whole(2, 5), "before there is a successor");
     let mut bus = KafkaBus::open(settings.clone(), 0..2).unwrap();
     bus.publish(&records(&[0, 1], 3..=20)).unwrap();
-    assert_eq!(committed(&settings), whole(2, 20));
+    assert_committed(&settings, &whole(2, 20), "what was published");
 }
 
 /// Runs this test again in a process of its own, and kills it (-9) when it has sent its batch.
@@ -99,7 +99,7 @@ fn an_aborted_batch_is_published_once_when_it_is_handed_in_again() {
         bus.groups.get_mut(&0).unwrap().give_up(deadline).unwrap();
         bus.publish(&batch).unwrap();
     }
-    assert_eq!(committed(&settings), whole(2, 100));
+    assert_committed(&settings, &whole(2, 100), "what was published");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_zombie_is_fenced_and_what_it_sent_is_not_there() {
     );
     fenced(zombie.publish(&records(&[0, 1], 8..=9)));
     bus.publish(&records(&[0, 1], 1..=12)).unwrap();
-    assert_eq!(committed(&settings), whole(2, 12));
+    assert_committed(&settings, &whole(2, 12), "what was published");
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_zombie_between_transactions_is_fenced_at_its_next() {
         );
     }
     bus.publish(&records(&[0], 4..=8)).unwrap();
-    assert_eq!(committed(&settings), whole(1, 8));
+    assert_committed(&settings, &whole(1, 8), "what was published");
 }
 
 #[test]
@@ -176,5 +176,5 @@ fn a_transaction_that_was_open_too_long_ends_its_producer_and_a_new_one_goes_on(
     assert!(fault.stops(), "{fault}");
     let mut bus = KafkaBus::open(patient.clone(), [0]).unwrap();
     bus.publish(&records(&[0], 1..=8)).unwrap();
-    assert_eq!(committed(&patient), whole(1, 8));
+    assert_committed(&patient, &whole(1, 8), "what was published");
 }
