@@ -37,6 +37,54 @@ pub struct OrderRow {
     pub changed_at: Millis,
 }
 
+impl OrderRow {
+    /// The row of an order as its first entry makes it.
+    pub fn placed(placed: &Placed, at: Millis, gathering: bool) -> OrderRow {
+        OrderRow {
+            order: placed.order,
+            buyer: placed.buyer,
+            user: Arc::clone(&placed.subject),
+            lines: placed.lines.clone(),
+            total: placed.total,
+            currency: placed.currency,
+            status: (!gathering).then_some(OrderStatus::Pending),
+            charge: None,
+            refund_due: None,
+            placed_at: at,
+            pay_by: at.after(u64::from(placed.hold_ms)),
+            changed_at: at,
+        }
+    }
+
+    /// Takes in a change of this order. One that makes a row, or ends it, or is about a SKU leaves it as it is.
+    pub fn take(&mut self, change: &Change<'_>) {
+        match *change {
+            Change::Committed {
+                at,
+                total,
+                currency,
+                pay_by,
+                ..
+            } => {
+                (self.total, self.currency, self.pay_by) = (total, currency, pay_by);
+                self.status = Some(OrderStatus::Pending);
+                (self.placed_at, self.changed_at) = (at, at);
+            }
+            Change::Status {
+                at, status, charge, ..
+            } => {
+                self.status = Some(status);
+                self.charge = charge.or(self.charge);
+                self.changed_at = at;
+            }
+            Change::RefundDue { at, charge, .. } => {
+                (self.refund_due, self.changed_at) = (Some(charge), at);
+            }
+            Change::Placed { .. } | Change::Dropped { .. } | Change::Sku { .. } | Change::Stock { .. } => {}
+        }
+    }
+}
+
 /// Rows by order id. Feed it each shard's entries in the order of their ops.
 #[derive(Debug, Default)]
 pub struct OrderRows {
@@ -51,61 +99,25 @@ impl OrderRows {
 
     /// Takes one entry in. Entries about orders that are not known (their first entries were applied long ago) change nothing.
     pub fn apply(&mut self, entry: &Entry) {
-        match Change::of(entry) {
-            Some(Change::Placed { order, at, gathering }) => self.insert(order, at, gathering),
-            Some(Change::Dropped { order }) => _ = self.rows.remove(&order),
-            Some(Change::Committed {
-                order,
-                at,
-                total,
-                currency,
-                pay_by,
-            }) => self.change(order, at, |row| {
-                row.total = total;
-                row.currency = currency;
-                row.pay_by = pay_by;
-                row.placed_at = at;
-                row.status = Some(OrderStatus::Pending);
-            }),
-            Some(Change::Status {
-                order,
-                at,
-                status,
-                charge,
-            }) => self.change(order, at, |row| {
-                row.status = Some(status);
-                row.charge = charge.or(row.charge);
-            }),
-            Some(Change::RefundDue { order, at, charge }) => {
-                self.change(order, at, |row| row.refund_due = Some(charge));
-            }
-            Some(Change::Sku { .. } | Change::Stock { .. }) | None => {}
-        }
-    }
-
-    fn insert(&mut self, placed: &Placed, at: Millis, gathering: bool) {
-        let row = OrderRow {
-            order: placed.order,
-            buyer: placed.buyer,
-            user: Arc::clone(&placed.subject),
-            lines: placed.lines.clone(),
-            total: placed.total,
-            currency: placed.currency,
-            status: (!gathering).then_some(OrderStatus::Pending),
-            charge: None,
-            refund_due: None,
-            placed_at: at,
-            pay_by: at.after(u64::from(placed.hold_ms)),
-            changed_at: at,
+        let Some(change) = Change::of(entry) else {
+            return;
         };
-        let before = self.rows.insert(placed.order, row);
-        assert!(before.is_none(), "order {} was placed twice", placed.order);
-    }
-
-    fn change(&mut self, order: OrderId, at: Millis, change: impl FnOnce(&mut OrderRow)) {
-        if let Some(row) = self.rows.get_mut(&order) {
-            change(row);
-            row.changed_at = at;
+        match change {
+            Change::Placed { order, at, gathering } => {
+                let before = self
+                    .rows
+                    .insert(order.order, OrderRow::placed(order, at, gathering));
+                assert!(before.is_none(), "order {} was placed twice", order.order);
+            }
+            Change::Dropped { order } => _ = self.rows.remove(&order),
+            Change::Committed { order, .. }
+            | Change::Status { order, .. }
+            | Change::RefundDue { order, .. } => {
+                if let Some(row) = self.rows.get_mut(&order) {
+                    row.take(&change);
+                }
+            }
+            Change::Sku { .. } | Change::Stock { .. } => {}
         }
     }
 

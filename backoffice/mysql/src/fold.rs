@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_follow::{Change, Mark, OrderRow, Step};
 use tidegate_shard_core::entry::{Entry, Placed};
-use tidegate_shard_core::{Millis, OrderId, OrderStatus, SkuName};
+use tidegate_shard_core::{Millis, OrderId, SkuName};
 
 use crate::columns::SkuRow;
 
@@ -96,42 +96,29 @@ impl Fold {
             };
             self.history.insert((step.order, mark.op), (mark, row));
         }
-        match Change::of(entry) {
-            None => {}
-            Some(Change::Placed { order, at, gathering }) => return self.place(mark, order, at, gathering),
-            Some(Change::Dropped { order }) => self.drop_order(mark, order),
-            Some(Change::Committed {
-                order,
-                at,
-                total,
-                currency,
-                pay_by,
-            }) => self.change(mark, order, |row| {
-                (row.total, row.currency, row.pay_by) = (total, currency, pay_by);
-                row.status = Some(OrderStatus::Pending);
-                (row.placed_at, row.changed_at) = (at, at);
-            }),
-            Some(Change::Status {
-                order,
-                at,
-                status,
-                charge,
-            }) => self.change(mark, order, |row| {
-                row.status = Some(status);
-                row.charge = charge.or(row.charge);
-                row.changed_at = at;
-            }),
-            Some(Change::RefundDue { order, at, charge }) => self.change(mark, order, |row| {
-                (row.refund_due, row.changed_at) = (Some(charge), at);
-            }),
-            Some(Change::Sku { put, at }) => {
+        let Some(change) = Change::of(entry) else {
+            return Ok(());
+        };
+        match change {
+            Change::Placed { order, at, gathering } => return self.place(mark, order, at, gathering),
+            Change::Dropped { order } => self.drop_order(mark, order),
+            Change::Committed { order, .. }
+            | Change::Status { order, .. }
+            | Change::RefundDue { order, .. } => {
+                // An order that the store never had is not made by its end.
+                if let Some(held) = self.orders.get_mut(&order) {
+                    held.row.take(&change);
+                    held.changed = Some(mark);
+                }
+            }
+            Change::Sku { put, at } => {
                 let row = SkuRow {
                     put: put.clone(),
                     changed_at: at,
                 };
                 self.skus.insert(put.sku, made(row, mark));
             }
-            Some(Change::Stock { changed, at }) => {
+            Change::Stock { changed, at } => {
                 if let Some(held) = self.skus.get_mut(&changed.sku) {
                     (held.row.put.stocked, held.row.changed_at) = (changed.stocked, at);
                     held.changed = Some(mark);
@@ -142,20 +129,7 @@ impl Fold {
     }
 
     fn place(&mut self, mark: Mark, placed: &Placed, at: Millis, gathering: bool) -> Result<(), Twice> {
-        let row = OrderRow {
-            order: placed.order,
-            buyer: placed.buyer,
-            user: placed.subject.clone(),
-            lines: placed.lines.clone(),
-            total: placed.total,
-            currency: placed.currency,
-            status: (!gathering).then_some(OrderStatus::Pending),
-            charge: None,
-            refund_due: None,
-            placed_at: at,
-            pay_by: at.after(u64::from(placed.hold_ms)),
-            changed_at: at,
-        };
+        let row = OrderRow::placed(placed, at, gathering);
         match self.orders.entry(placed.order) {
             Slot::Vacant(slot) => _ = slot.insert(made(row, mark)),
             Slot::Occupied(_) => {
@@ -179,14 +153,6 @@ impl Fold {
             self.history.remove(&key);
         }
         self.drops.insert(order, mark);
-    }
-
-    fn change(&mut self, mark: Mark, order: OrderId, change: impl FnOnce(&mut OrderRow)) {
-        // An order that the store never had is not made by its end.
-        if let Some(held) = self.orders.get_mut(&order) {
-            change(&mut held.row);
-            held.changed = Some(mark);
-        }
     }
 }
 
