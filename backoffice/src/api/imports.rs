@@ -105,7 +105,7 @@ pub(super) async fn start(
     let (status, state) = match body.check_only {
         true => (StatusCode::OK, ImportState::Uploading),
         false => {
-            shop.imports.start(import.clone(), lines).await?;
+            shop.imports.start(import.clone(), body.parts, lines).await?;
             (StatusCode::ACCEPTED, ImportState::Applying)
         }
     };

@@ -146,12 +146,12 @@ impl Imports {
     ///
     /// # Errors
     /// [`ImportError::Started`]: somebody was faster.
-    pub async fn start(&self, id: String, lines: u64) -> Result<(), ImportError> {
+    pub async fn start(&self, id: String, parts: u32, lines: u64) -> Result<(), ImportError> {
         let now = self.now();
         let asked = id.clone();
         let started = self
             .database
-            .write_async(move |tx| ledger::start(tx, &id, lines, now))
+            .write_async(move |tx| ledger::start(tx, &id, parts, lines, now))
             .await?;
         if !started {
             return Err(ImportError::Started(self.find(asked).await?.0.state));

@@ -181,13 +181,24 @@ pub(super) fn part_after(
         .optional()
 }
 
-/// Lets an import that was checked be applied: whether it was still being uploaded.
-pub(super) fn start(connection: &Connection, id: &str, lines: u64, now: Millis) -> rusqlite::Result<bool> {
+/// Lets the `parts` that were checked be applied: whether the import was still being uploaded. Parts behind them are of a longer file before it, and go.
+pub(super) fn start(
+    connection: &Connection,
+    id: &str,
+    parts: u32,
+    lines: u64,
+    now: Millis,
+) -> rusqlite::Result<bool> {
     let changed = connection
         .prepare_cached(
             "UPDATE imports SET state = 'applying', lines = ?2, changed_at = ?3 WHERE id = ?1 AND state = 'uploading'",
         )?
         .execute(params![id, lines.cast_signed(), now.0.cast_signed()])?;
+    if changed == 1 {
+        connection
+            .prepare_cached("DELETE FROM import_parts WHERE import_id = ?1 AND part > ?2")?
+            .execute(params![id, parts])?;
+    }
     Ok(changed == 1)
 }
 

@@ -53,7 +53,7 @@ impl Desk {
 
     async fn start(&self, parts: u32) {
         match self.imports.check("file".into(), parts).await.unwrap() {
-            Checked::Sound { lines } => self.imports.start("file".into(), lines).await.unwrap(),
+            Checked::Sound { lines } => self.imports.start("file".into(), parts, lines).await.unwrap(),
             Checked::Unsound { bad, .. } => panic!("{bad:?}"),
         }
     }
@@ -133,6 +133,18 @@ async fn a_file_that_was_mended_takes_the_place_of_the_bad_one() {
         matches!(late, Err(ImportError::Started(ImportState::Done))),
         "{late:?}"
     );
+}
+
+#[tokio::test]
+async fn parts_behind_those_that_were_checked_are_of_a_longer_file_and_not_applied() {
+    let desk = Desk::new();
+    desk.bad(&format!("{HEADER}A,x,EUR,5\n")).await;
+    desk.upload(2, 3, &format!("{HEADER}B,1,EUR,5\n")).await.unwrap();
+    desk.upload(1, 2, &format!("{HEADER}A,9,EUR,5\n")).await.unwrap();
+    desk.start(1).await;
+    desk.imports.run_once().await.unwrap();
+    assert_eq!(desk.price_and_stock("A"), Some((9, 5)));
+    assert_eq!(desk.price_and_stock("B"), None);
 }
 
 #[tokio::test]
