@@ -23,6 +23,9 @@ const WIDER: i64 = 16;
 /// The longest single wait, so that a deadline is kept.
 const POLL: Duration = Duration::from_millis(100);
 
+/// What a transaction wrote is read once its end is marked in the partition.
+const COMMITTED: &str = "read_committed";
+
 /// An entry that was found, or why it cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -41,18 +44,23 @@ pub(crate) struct Reader {
 impl Reader {
     /// For looks here and there: what was asked before a look is waited for, so a fetch is short and small. No broker is asked yet.
     pub(crate) fn to_look(settings: &Settings) -> Result<Reader, Fault> {
-        Reader::new(settings, Duration::from_millis(5), 64 << 10)
+        Reader::new(settings, COMMITTED, Duration::from_millis(5), 64 << 10)
+    }
+
+    /// For where partitions end when transactions that are open, or whose end is not marked yet, are counted as well.
+    pub(crate) fn of_the_uncommitted(settings: &Settings) -> Result<Reader, Fault> {
+        Reader::new(settings, "read_uncommitted", Duration::from_millis(5), 64 << 10)
     }
 
     /// For reading on and on.
     pub(crate) fn to_follow(settings: &Settings) -> Result<Reader, Fault> {
-        Reader::new(settings, Duration::from_millis(100), 1 << 20)
+        Reader::new(settings, COMMITTED, Duration::from_millis(100), 1 << 20)
     }
 
-    fn new(settings: &Settings, wait: Duration, bytes: u32) -> Result<Reader, Fault> {
+    fn new(settings: &Settings, isolation: &str, wait: Duration, bytes: u32) -> Result<Reader, Fault> {
         settings.check()?;
         let consumer = settings
-            .reader(wait, bytes)
+            .reader(isolation, wait, bytes)
             .create_with_context(Ear::default())
             .map_err(|error| Fault::Settings(error.to_string()))?;
         Ok(Reader {

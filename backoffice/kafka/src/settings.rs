@@ -226,12 +226,12 @@ impl Settings {
     }
 
     /// A consumer that is told its partitions and commits nothing. A fetch waits so long at a partition's end, and asks for so many bytes.
-    pub(crate) fn reader(&self, wait: Duration, bytes: u32) -> ClientConfig {
+    pub(crate) fn reader(&self, isolation: &str, wait: Duration, bytes: u32) -> ClientConfig {
         let mut config = self.client();
         config
             // librdkafka asks for one, though nothing joins it.
             .set("group.id", format!("{}-reader", self.transactional_id))
-            .set("isolation.level", "read_committed")
+            .set("isolation.level", isolation)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "true")

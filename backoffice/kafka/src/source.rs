@@ -18,6 +18,7 @@ mod cursor;
 mod search;
 
 use cursor::Cursor;
+use search::Search;
 
 /// How long a read waits for a partition whose end it has not seen.
 const WAIT: Duration = Duration::from_millis(100);
@@ -83,11 +84,11 @@ impl KafkaSource {
 
     /// Has each shard read from after what was given. One that its partition does not have is stopped.
     fn seek(&mut self) -> Result<(), Fault> {
-        let looks = Reader::to_look(&self.settings)?;
+        let search = Search::new(&self.settings)?;
         let mut places = Vec::new();
         for (shard, cursor) in self.cursors.iter_mut().filter(|(_, cursor)| !cursor.stopped) {
             let deadline = Instant::now() + self.settings.call_timeout;
-            match search::place(&looks, cursor.given, deadline)? {
+            match search.place(cursor.given, deadline)? {
                 Ok(offset) => places.push((i32::from(*shard), offset)),
                 Err(line) => {
                     cursor.stopped = true;

@@ -93,6 +93,20 @@ pub(crate) fn assert_committed(settings: &Settings, expected: &[Vec<Record>], wh
     }
 }
 
+/// Waits until all that is in the topic can be read: a commit is answered before its markers are in the partitions.
+pub(crate) fn settle(settings: &Settings) {
+    let (committed, all) = (Reader::to_look(settings), Reader::of_the_uncommitted(settings));
+    let (committed, all) = (committed.unwrap(), all.unwrap());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    for partition in 0..i32::from(settings.shards) {
+        let written = all.ends(partition, deadline).unwrap().1;
+        while committed.ends(partition, deadline).unwrap().1 < written {
+            assert!(Instant::now() < deadline, "partition {partition} does not settle");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
 /// Every committed record of the topic, by partition.
 fn committed(settings: &Settings) -> Vec<Vec<Record>> {
     let reader = Reader::to_look(settings).unwrap();

@@ -4,7 +4,7 @@ use tidegate_follow::{Bus as _, Follower, Planted, Store, StoreError, Turn, take
 
 use super::*;
 use crate::KafkaBus;
-use crate::testing::{on_a_broker, put, record, records};
+use crate::testing::{on_a_broker, put, record, records, settle};
 
 /// Keeps the ops of what it was given.
 #[derive(Debug, Default)]
@@ -77,6 +77,7 @@ fn the_source_feeds_a_store_to_the_same_marks_from_any_position() {
     for ops in [1..=1, 2..=40, 41..=43, 44..=300] {
         bus.publish(&records(&[0, 1, 2], ops)).unwrap();
     }
+    settle(&settings);
     let whole = |memory: &Memory, last| {
         (0..3).all(|shard| memory.ops[&shard].iter().copied().eq(1..=last))
             && (0..3).all(|shard| memory.marks[&shard] == record(shard, last).mark())
@@ -106,6 +107,21 @@ fn the_source_feeds_a_store_to_the_same_marks_from_any_position() {
 }
 
 #[test]
+fn a_mark_of_what_was_committed_a_moment_ago_is_found() {
+    let Some(settings) = on_a_broker("a moment ago", 8) else {
+        return;
+    };
+    let shards: Vec<u16> = (0..8).collect();
+    let mut bus = KafkaBus::open(settings.clone(), 0..8).unwrap();
+    for op in 1..=20 {
+        bus.publish(&records(&shards, op..=op)).unwrap();
+        let marks: Vec<Mark> = shards.iter().map(|shard| record(*shard, op).mark()).collect();
+        let source = KafkaSource::open(settings.clone(), 0..8, &marks).unwrap();
+        assert_eq!(source.lines, [""; 0], "at op {op}");
+    }
+}
+
+#[test]
 fn an_entry_that_cannot_be_read_stops_its_partition_and_no_other() {
     let Some(settings) = on_a_broker("an unreadable entry", 2) else {
         return;
@@ -114,6 +130,7 @@ fn an_entry_that_cannot_be_read_stops_its_partition_and_no_other() {
     bus.publish(&records(&[0, 1], 1..=5)).unwrap();
     put(&settings, 1, &[0x08, 2]);
     bus.publish(&records(&[0, 1], 6..=9)).unwrap();
+    settle(&settings);
     let mut memory = Memory::default();
     let mut source = KafkaSource::open(settings, 0..2, &[]).unwrap();
     let lines = feed(&mut source, &mut memory);
@@ -137,6 +154,7 @@ fn a_store_of_another_history_or_ahead_of_the_topic_has_those_shards_stopped_and
     let mut value = Vec::new();
     crate::encode(&record(3, 11), &mut value);
     put(&settings, 3, &value);
+    settle(&settings);
     let mut memory = Memory::at(&[(0, 4), (1, 4), (2, 12)]);
     memory.marks.get_mut(&1).unwrap().chain = 77;
     let marks = memory.marks().unwrap();
@@ -157,6 +175,7 @@ fn a_stopped_shard_hands_nothing_out_and_marks_of_what_was_not_handed_out_stop_t
     };
     let mut bus = KafkaBus::open(settings.clone(), 0..2).unwrap();
     bus.publish(&records(&[0, 1], 1..=3)).unwrap();
+    settle(&settings);
     let nobodys = KafkaSource::open(settings.clone(), [2], &[]);
     assert!(matches!(nobodys, Err(Fault::Settings(_))));
     let mut source = KafkaSource::open(settings, 0..2, &[]).unwrap();
