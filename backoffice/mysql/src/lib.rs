@@ -37,6 +37,6 @@ mod statement;
 mod store;
 
 pub use error::MysqlError;
-pub use read::{PAGE_MAX, Page, Reader, StepRead};
+pub use read::{PAGE_MAX, Page, Reader, StepRead, StoreMarks};
 pub use settings::Settings;
 pub use store::Mysql;

@@ -1,0 +1,2 @@
+//! `tidegate-backoffice`.
+fn main() {}
