@@ -9,3 +9,10 @@ pub mod pb {
 
 /// The description that reflection serves: a `FileDescriptorSet`.
 pub const DESCRIPTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));
+
+/// The version of the protocol, told in an edge's hello.
+pub const VERSION: u32 = 1;
+
+pub mod convert;
+
+pub use convert::Malformed;
