@@ -136,7 +136,10 @@ fn one_key(place: &str, path: &str, value: &str) -> Result<toml::Table, ConfigEr
         path.chars()
             .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
     }) else {
-        return Err(ConfigError::new(place, "the key is not a path such as grpc.listen"));
+        return Err(ConfigError::new(
+            place,
+            "the key is not a path such as grpc.listen",
+        ));
     };
     let document = |value: &str| format!("[{section}]\n{key} = {value}\n");
     let quoted = toml::Value::String(value.to_owned()).to_string();

@@ -140,7 +140,10 @@ fn values_that_make_no_sense_are_refused_with_their_key() {
         (&["kafka.compression=zip"], "kafka.compression"),
         (&["kafka.user=u"], "kafka.password_file"),
         (&["kafka.more={ acks = \"1\" }"], "acks"),
-        (&["kafka.more={ \"sasl.password\" = \"x\" }"], "kafka.password_file"),
+        (
+            &["kafka.more={ \"sasl.password\" = \"x\" }"],
+            "kafka.password_file",
+        ),
         (&["admin.listen=9912"], "admin.listen"),
         (&["logging.filter=info,=x=y"], "logging.filter"),
     ] {

@@ -79,8 +79,18 @@ fn grpc(raw: &RawGrpc, token: Option<Secret>) -> Checked<Grpc> {
             ));
         }
         ("", "") => None,
-        ("", _) => return Err(ConfigError::new("grpc.cert", "is empty, and grpc.key is not: set both")),
-        (_, "") => return Err(ConfigError::new("grpc.key", "is empty, and grpc.cert is not: set both")),
+        ("", _) => {
+            return Err(ConfigError::new(
+                "grpc.cert",
+                "is empty, and grpc.key is not: set both",
+            ));
+        }
+        (_, "") => {
+            return Err(ConfigError::new(
+                "grpc.key",
+                "is empty, and grpc.cert is not: set both",
+            ));
+        }
         (cert, key) => Some(Tls {
             cert: cert.into(),
             key: key.into(),
@@ -173,7 +183,9 @@ fn kafka(raw: &RawKafka, shards: u16, password: Option<&Secret>) -> Checked<tide
     if let Some(name) = raw.more.keys().find(|name| secret(name)) {
         return Err(ConfigError::new(
             "kafka.more",
-            format!("{name} is a secret: set kafka.user, and kafka.password_file or BACKOFFICE_KAFKA_PASSWORD"),
+            format!(
+                "{name} is a secret: set kafka.user, and kafka.password_file or BACKOFFICE_KAFKA_PASSWORD"
+            ),
         ));
     }
     let mut more: Vec<(String, String)> = raw.more.clone().into_iter().collect();
