@@ -35,6 +35,8 @@ pub struct Config {
     pub backoffice: BackofficeMode,
     /// The file of the embedded store: `backoffice.store`, which is relative to the data directory unless it is absolute.
     pub store: PathBuf,
+    /// How a backoffice in another process is reached; with [`BackofficeMode::Remote`] only.
+    pub remote: Option<RemoteBackoffice>,
     /// `[slow_lane]`
     pub slow_lane: SlowLane,
     /// `[observe]`
@@ -52,6 +54,23 @@ pub enum BackofficeMode {
     None,
     /// A backoffice in this process, with its store in one file.
     Embedded,
+    /// A backoffice in a process of its own.
+    Remote,
+}
+
+/// How a backoffice in another process is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteBackoffice {
+    /// `https://host:port`, or `http://` on loopback.
+    pub address: String,
+    /// Authorities of its certificate, as PEM.
+    pub ca: Option<PathBuf>,
+    /// What this edge shows of itself.
+    pub identity: Option<CertificateFiles>,
+    /// A file with the token that it asks for.
+    pub token_file: Option<PathBuf>,
+    /// How long a start waits for it.
+    pub start_wait: Duration,
 }
 
 /// Where it listens and what it runs on.

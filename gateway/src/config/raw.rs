@@ -255,6 +255,12 @@ section! {
     RawBackoffice {
         mode: String = "embedded".into(),
         store: String = "store.db".into(),
+        address: String = "http://127.0.0.1:7445".into(),
+        ca: String = String::new(),
+        cert: String = String::new(),
+        key: String = String::new(),
+        token_file: String = String::new(),
+        start_wait_ms: u64 = 10_000,
     }
 }
 

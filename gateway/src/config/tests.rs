@@ -248,7 +248,7 @@ fn a_proxy_header_needs_somebody_to_believe() {
 #[test]
 fn values_that_make_no_sense_are_refused_with_their_key() {
     for (setting, place) in [
-        ("backoffice.mode=remote", "backoffice.mode"),
+        ("backoffice.mode=far", "backoffice.mode"),
         ("server.listen=localhost", "server.listen"),
         ("server.data=", "server.data"),
         (

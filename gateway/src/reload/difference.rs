@@ -160,6 +160,7 @@ pub fn in_force(now: &Config, read: Config, waits: &[String]) -> Config {
         },
         backoffice: now.backoffice,
         store: now.store.clone(),
+        remote: now.remote.clone(),
         slow_lane: SlowLane {
             exchanges: now.slow_lane.exchanges,
             running: now.slow_lane.running,

@@ -30,7 +30,7 @@ pub mod stats;
 mod thread;
 
 pub use config::{HostConfig, WriterChoice};
-pub use feed::HostFeed;
+pub use feed::{Feeder, HostFeed};
 pub use host::{Failure, Host, Progress};
 pub use knobs::Knobs;
 pub use port::{Answer, Event, NetPort, Request, StageTimes, StockRow, Unavailable};

@@ -37,6 +37,7 @@ impl Config {
             overload: check_overload(&raw)?,
             backoffice: backoffice::mode(&raw.backoffice)?,
             store: store.clone(),
+            remote: backoffice::remote(&raw.backoffice)?,
             slow_lane: check_slow_lane(&raw.slow_lane)?,
             observe: check_observe(&raw)?,
             logging: check_logging(&raw)?,
@@ -105,7 +106,7 @@ fn check_server(raw: &RawServer) -> Checked<Server> {
     })
 }
 
-fn is_loopback(address: IpAddr) -> bool {
+pub(super) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
