@@ -30,7 +30,8 @@ impl Flight {
             return 0;
         };
         let mut count = 0;
-        while let Some((_, bytes)) = shard.pop_front_if(|(op, _)| *op <= mark.op) {
+        while let Some((_, bytes)) = shard.front().copied().filter(|(op, _)| *op <= mark.op) {
+            shard.pop_front();
             self.bytes -= u64::from(bytes);
             count += 1;
         }
