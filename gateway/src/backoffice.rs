@@ -10,6 +10,8 @@ mod embedded;
 #[cfg(feature = "embedded")]
 mod follow;
 #[cfg(feature = "embedded")]
+mod giving_way;
+#[cfg(feature = "embedded")]
 pub mod place;
 #[cfg(feature = "embedded")]
 mod shards;
