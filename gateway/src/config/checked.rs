@@ -273,6 +273,10 @@ pub struct SlowLane {
     pub exchanges: usize,
     /// Those of them that the backoffice works on at the same time.
     pub running: usize,
+    /// Requests a second that one net thread hands over, of those that only read.
+    pub reads_per_s: u64,
+    /// The same of all others.
+    pub changes_per_s: u64,
     /// How long the backoffice may be silent.
     pub answer: Duration,
     /// An answer that took longer counts as failed for the breaker.

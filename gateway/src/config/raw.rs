@@ -269,6 +269,8 @@ section! {
     RawSlowLane {
         exchanges: usize = 256,
         running: usize = 32,
+        reads_per_s: u64 = 500,
+        changes_per_s: u64 = 1_000,
         answer_ms: u64 = 5_000,
         slow_ms: u64 = 1_000,
     }

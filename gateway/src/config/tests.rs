@@ -280,6 +280,8 @@ fn values_that_make_no_sense_are_refused_with_their_key() {
         ("overload.shed_after_ms=0", "overload.shed_after_ms"),
         ("slow_lane.exchanges=0", "slow_lane.exchanges"),
         ("slow_lane.running=257", "slow_lane.running"),
+        ("slow_lane.reads_per_s=9", "slow_lane.reads_per_s"),
+        ("slow_lane.changes_per_s=100001", "slow_lane.changes_per_s"),
         ("slow_lane.slow_ms=5001", "slow_lane.slow_ms"),
         ("tls.cert=a.pem", "tls"),
         ("tls.client_auth=required", "tls.client_ca"),

@@ -304,6 +304,8 @@ fn check_slow_lane(raw: &RawSlowLane) -> Checked<SlowLane> {
     Ok(SlowLane {
         exchanges,
         running: within("slow_lane.running", raw.running, 1, exchanges)?,
+        reads_per_s: within("slow_lane.reads_per_s", raw.reads_per_s, 10, 100_000)?,
+        changes_per_s: within("slow_lane.changes_per_s", raw.changes_per_s, 10, 100_000)?,
         answer: Duration::from_millis(answer_ms),
         slow: Duration::from_millis(within("slow_lane.slow_ms", raw.slow_ms, 1, answer_ms)?),
     })
