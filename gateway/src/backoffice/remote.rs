@@ -38,8 +38,12 @@ const RETRY: Duration = Duration::from_millis(250);
 /// one.
 pub fn open(config: &Config) -> Result<Backoffice, String> {
     let remote = config.remote.as_ref().ok_or("backoffice.mode is not remote")?;
-    let link = Link::new(remote)?;
     let runtime = giving_way(runtime)?;
+    let link = {
+        // Its connections are made by tasks.
+        let _runtime = runtime.enter();
+        Link::new(remote)?
+    };
     let manifest = fed::manifest(&config.server.data)?;
     let fed = fed::store(&config.server.data)?;
     let hello = pb::Hello {
