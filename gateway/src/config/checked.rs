@@ -163,6 +163,8 @@ pub struct Shards {
     pub writer: Writer,
     /// Bytes of one log segment, a multiple of 4096.
     pub segment_bytes: u64,
+    /// What an answer waits for.
+    pub durability: Durability,
     /// Bytes of log that may be owed to the backoffice before new orders get 503.
     pub backlog_bytes: u64,
     /// Bytes of closed segments of one shard thread that make a checkpoint due.
@@ -180,6 +182,15 @@ pub enum Placement {
     Own,
     /// A core shared with a net thread.
     Shared,
+}
+
+/// What an answer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The log here.
+    Local,
+    /// The bus as well.
+    Replicated,
 }
 
 /// The log writer.

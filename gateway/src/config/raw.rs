@@ -88,6 +88,7 @@ section! {
         window_us: u64 = 600,
         writer: String = "auto".into(),
         segment_bytes: u64 = 16 << 20,
+        durability: String = "local".into(),
         backlog_bytes: u64 = 8 << 30,
         checkpoint_bytes: u64 = 256 << 20,
         scrub_bytes_per_s: u64 = 4 << 20,

@@ -260,6 +260,8 @@ fn values_that_make_no_sense_are_refused_with_their_key() {
         ("shards.count=1025", "shards.count"),
         ("shards.segment_bytes=1048577", "shards.segment_bytes"),
         ("shards.backlog_bytes=4096", "shards.backlog_bytes"),
+        ("shards.durability=replicated", "shards.durability"),
+        ("shards.durability=bus", "shards.durability"),
         ("shards.checkpoint_bytes=1000", "shards.checkpoint_bytes"),
         ("shards.scrub_bytes_per_s=4294967297", "shards.scrub_bytes_per_s"),
         ("shards.writer=fast", "shards.writer"),

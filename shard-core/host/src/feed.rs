@@ -1,4 +1,4 @@
-//! The feed of a running host, for a store that follows it from a thread of its own.
+//! The feed of a running host, for a store or a bus that follows it from a thread of its own.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,6 +61,7 @@ impl HostFeed {
         let stats = &self.shared.stats;
         let durable = |thread: usize| Position::from_u64(stats[thread].durable_position.get());
         let read = self.feed.read(&mut self.files, Planted::None, durable, visit);
+        self.tell_published();
         if let Err(FeedError::Parted(parted)) = &read {
             self.part(parted);
         }
@@ -78,6 +79,27 @@ impl HostFeed {
             Err(parted) => self.part(parted),
         }
         applied
+    }
+
+    /// The bus has the mark's shard up to its op: answers that waited for it may leave. It frees nothing. Tell of every transaction, and at
+    /// the beginning of the tail that the bus has: a mark ahead of what was handed out is believed when reading comes by.
+    ///
+    /// # Errors
+    /// The mark is not of what was handed out; its shard is stopped.
+    pub fn published(&mut self, mark: ShardMark) -> Result<(), Parted> {
+        let published = self.feed.published(mark);
+        self.tell_published();
+        if let Err(parted) = &published {
+            self.part(parted);
+        }
+        published
+    }
+
+    /// Shard threads hear what the bus has.
+    fn tell_published(&mut self) {
+        while let Some(mark) = self.feed.pop_published() {
+            self.thread_of(mark.shard).tell(Notice::Published(mark));
+        }
     }
 
     /// Shard thread and keepers hear what the store has.

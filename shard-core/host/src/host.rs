@@ -273,6 +273,7 @@ fn open_config(config: &HostConfig) -> Result<OpenConfig, StartError> {
         hash_seed,
         ..ShardConfig::new(ShardId(0), shards)
     };
+    open.node.durability = config.durability;
     open.node.backlog_bytes_max = config.backlog_bytes_max / config.threads as u64;
     open.node.stock_every_ms = config.stock_every_ms;
     open.node.checkpoint_segments = checkpoint_segments(config);

@@ -39,4 +39,4 @@ pub use scrub::ScrubStats;
 pub use start_error::StartError;
 pub use stats::ThreadStats;
 /// The store of a data directory that feeds none.
-pub use tidegate_node::NO_STORE;
+pub use tidegate_node::{Durability, NO_STORE};

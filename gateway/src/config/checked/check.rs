@@ -16,6 +16,7 @@ use crate::logging;
 
 mod auth;
 mod backoffice;
+mod durability;
 
 type Checked<T> = Result<T, ConfigError>;
 
@@ -29,7 +30,7 @@ impl Config {
         let tls = check_tls(&raw.tls, &server.data)?;
         let store = backoffice::store(&raw.backoffice, &server.data)?;
         Ok(Config {
-            shards: check_shards(&raw.shards)?,
+            shards: check_shards(&raw.shards, &raw.backoffice.mode)?,
             limits: check_limits(&raw.limits)?,
             auth: auth::check_auth(&raw.auth, &server.data)?,
             timeouts: check_timeouts(&raw)?,
@@ -157,7 +158,7 @@ fn check_client_auth(raw: &RawTls) -> Checked<Option<ClientAuth>> {
     }
 }
 
-fn check_shards(raw: &RawShards) -> Checked<Shards> {
+fn check_shards(raw: &RawShards, backoffice: &str) -> Checked<Shards> {
     // 1024 is the 10-bit worker field of an order id.
     let count = within("shards.count", raw.count, 1, 1024)?;
     let segment_bytes = within("shards.segment_bytes", raw.segment_bytes, 1 << 20, 2 << 30)?;
@@ -194,6 +195,7 @@ fn check_shards(raw: &RawShards) -> Checked<Shards> {
             ],
         )?,
         segment_bytes,
+        durability: durability::durability(&raw.durability, backoffice)?,
         // Two segments a log are in use at any time; a backlog below that would refuse the first order.
         backlog_bytes: within(
             "shards.backlog_bytes",
