@@ -7,10 +7,16 @@ use crate::shards::NO_STORE;
 
 #[cfg(feature = "embedded")]
 mod embedded;
-#[cfg(feature = "embedded")]
+#[cfg(any(feature = "embedded", feature = "remote"))]
+pub mod fed;
+#[cfg(any(feature = "embedded", feature = "remote"))]
 mod follow;
+#[cfg(any(feature = "embedded", feature = "remote"))]
+mod giving_way;
 #[cfg(feature = "embedded")]
 pub mod place;
+#[cfg(feature = "remote")]
+mod remote;
 #[cfg(feature = "embedded")]
 mod shards;
 
@@ -22,6 +28,10 @@ pub fn of(config: &Config) -> Option<OpenBackoffice> {
         BackofficeMode::Embedded => Some(Box::new(embedded::open)),
         #[cfg(not(feature = "embedded"))]
         BackofficeMode::Embedded => None,
+        #[cfg(feature = "remote")]
+        BackofficeMode::Remote => Some(Box::new(remote::open)),
+        #[cfg(not(feature = "remote"))]
+        BackofficeMode::Remote => None,
     }
 }
 
@@ -33,6 +43,11 @@ pub fn store(config: &Config) -> Result<String, String> {
     #[cfg(feature = "embedded")]
     if config.backoffice == BackofficeMode::Embedded {
         return place::name(&config.store).map(|name| name.unwrap_or_else(|| NO_STORE.to_owned()));
+    }
+    // A store behind a wire has the name that the data directory remembers.
+    #[cfg(feature = "remote")]
+    if config.backoffice == BackofficeMode::Remote {
+        return fed::store(&config.server.data).map(|name| name.unwrap_or_else(|| NO_STORE.to_owned()));
     }
     let _ = config;
     Ok(NO_STORE.to_owned())

@@ -86,6 +86,19 @@ impl Desk {
         }
     }
 
+    /// As [`ask`](Self::ask), by what may be done about it.
+    ///
+    /// # Errors
+    /// See [`Undecided`].
+    pub async fn decide(&self, command: Command) -> Result<Outcome, Undecided> {
+        match self.ask(command).await {
+            Ok(Answer::Decided(outcome)) => Ok(outcome),
+            Ok(Answer::Shed) => Err(Undecided::NotDone),
+            Ok(Answer::Unavailable(why)) if why.reserved() == Some(false) => Err(Undecided::NotDone),
+            Ok(Answer::Unavailable(_)) | Err(_) => Err(Undecided::Unknown),
+        }
+    }
+
     /// Asks the shard that a command belongs to.
     ///
     /// # Errors
@@ -105,6 +118,15 @@ impl Desk {
             )),
         }
     }
+}
+
+/// The shards did not decide a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undecided {
+    /// Certainly not done: the same command may be sent again.
+    NotDone,
+    /// It may have been asked, and may still be decided.
+    Unknown,
 }
 
 /// What the thread owns.

@@ -29,7 +29,7 @@ use crate::worker::inflight::Inflight;
 use crate::worker::jitter::Jitter;
 use crate::worker::request_id::RequestIds;
 use crate::worker::seat::Seat;
-use crate::worker::slow_lane::SlowLane;
+use crate::worker::slow_lane::{Held, SlowLane};
 use crate::worker::stack::{Edge, verify_within_ns};
 use crate::worker::stats::NetStats;
 use crate::worker::stock_view::StockView;
@@ -185,6 +185,7 @@ impl EdgeParts {
             proxies: config.server.trusted_proxies.clone(),
             stock: StockView::default(),
             draft: Default::default(),
+            held: Held::default(),
             stats,
             recorder: Recorder::new(&self.tape, clock::now_ns()),
             ids: RequestIds::new(random()),

@@ -192,6 +192,7 @@ impl Observer {
             messages: stats.messages.get(),
             messages_dropped: stats.dropped_messages.get(),
             backlog_bytes: stats.owed_bytes.get(),
+            unpublished_ops: stats.unpublished_ops.get(),
             busy_ns: stats.busy_ns.get(),
             disk_wait_ns: stats.disk_wait_ns.get(),
         }

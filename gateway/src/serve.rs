@@ -22,7 +22,7 @@ use crate::auth::jwks::{self, FetchStats};
 use crate::auth::keys::{self, SharedKeys};
 use crate::backoffice;
 use crate::certs::Certificates;
-use crate::config::checked::own_certificate_files;
+use crate::config::checked::{Durability, own_certificate_files};
 use crate::config::{Config, Sources};
 use crate::console::About;
 use crate::desk::Desk;
@@ -131,7 +131,9 @@ pub fn run_before(
     let too_few = "the host gave too few ports";
     let desk = start_desk(ports.pop().ok_or(too_few)?)?;
     let mut control = ports.pop().ok_or(too_few)?;
-    if first_start::is_catalogue_due(&config.server.data) {
+    // With a bus the answers would wait for a backoffice that does not run yet, and such a shop has a catalogue of its own.
+    let alone = config.shards.durability == Durability::Local;
+    if alone && first_start::is_catalogue_due(&config.server.data) {
         catalogue::put(&mut control, &first_start::sample_catalogue())?;
         first_start::catalogue_done(&config.server.data)?;
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tidegate_host::{Host, HostConfig, NetPort, Progress, StartError, WriterChoice};
+use tidegate_host::{Durability, Host, HostConfig, NetPort, Progress, StartError, WriterChoice};
 
 use tidegate_log::ShardMark;
 
-use crate::config::checked::{Config, Placement, Writer};
+use crate::config::checked::{self, Config, Placement, Writer};
 use crate::limits::STOCK_EVERY_MS;
 
 /// The name of no store, in a data directory whose log keeps everything.
@@ -44,6 +44,10 @@ pub fn start(
         Writer::Direct => WriterChoice::Direct,
     };
     host.segment_bytes = u32::try_from(shards.segment_bytes).unwrap_or(u32::MAX - 4095);
+    host.durability = match shards.durability {
+        checked::Durability::Local => Durability::Local,
+        checked::Durability::Replicated => Durability::Replicated,
+    };
     host.backlog_bytes_max = shards.backlog_bytes;
     host.checkpoint_bytes = shards.checkpoint_bytes;
     host.scrub_bytes_per_s = shards.scrub_bytes_per_s;

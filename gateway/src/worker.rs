@@ -333,7 +333,7 @@ impl Worker {
 
     /// About to sleep; false when there is something to do.
     pub fn prepare_sleep(&mut self) -> bool {
-        let has_work = !self.dirty.is_empty() || !self.postponed.is_empty();
+        let has_work = !self.dirty.is_empty() || !self.postponed.is_empty() || self.has_refusal_due();
         if has_work || !self.edge.port.prepare_sleep() {
             return false;
         }

@@ -284,6 +284,66 @@ fn more_than_the_lane_holds_is_refused_at_once_and_the_places_come_back() {
 }
 
 #[test]
+fn lists_above_the_budget_are_refused_and_nobody_is_kept_from_paying() {
+    let data = tempfile::tempdir().unwrap();
+    let gateway = gateway_with(data.path(), "server.threads=1 slow_lane.reads_per_s=10");
+    let alice = gateway.token("alice", None);
+    let mut client = gateway.connect();
+    let refused = (0..40)
+        .map(|_| client.request("GET", "/v1/orders", &alice, &[], ""))
+        .find(|answer| answer.status != 200)
+        .expect("40 lists at once are more than the budget");
+    assert_eq!(
+        (refused.status, refused.member("code").as_str()),
+        (503, "backoffice_busy")
+    );
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+    let paid = client.request("POST", "/v1/orders/5/pay", &alice, &[], "{}");
+    assert_eq!(paid.status, 201, "{paid:?}");
+    // A token that was never seen is not verified for an answer that is 503 in any case.
+    let verified = gateway.figure("tidegate_tokens_total{result=\"verified\"}");
+    let bob = client.request("GET", "/v1/orders", &gateway.token("bob", None), &[], "");
+    assert_eq!(bob.member("code"), "backoffice_busy");
+    std::thread::sleep(Duration::from_millis(250));
+    assert_eq!(
+        gateway.figure("tidegate_tokens_total{result=\"verified\"}"),
+        verified
+    );
+    std::thread::sleep(Duration::from_millis(250));
+    assert_eq!(client.request("GET", "/v1/orders", &alice, &[], "").status, 200);
+}
+
+#[test]
+fn refusals_of_a_flood_are_told_at_their_own_pace_and_nobody_else_waits_for_them() {
+    let data = tempfile::tempdir().unwrap();
+    let gateway = gateway_with(data.path(), "server.threads=1");
+    let began = Instant::now();
+    let head = b"GET /v1/orders HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut flood: Vec<_> = (0..60).map(|_| gateway.connect()).collect();
+    let mut other = gateway.connect();
+    let asked = Instant::now();
+    for _ in 0..2 {
+        flood.iter_mut().for_each(|client| client.send(head));
+        assert_eq!(other.request("GET", "/v1/stock/none", "", &[], "").status, 404);
+        for client in &mut flood {
+            assert_eq!(client.response().member("code"), "unauthorized");
+        }
+    }
+    // 120 of them: 16 at once, the others by 250 a second.
+    assert!(
+        asked.elapsed() >= Duration::from_millis(400),
+        "{:?}",
+        asked.elapsed()
+    );
+    // A client that goes away takes its refusal with it.
+    flood.iter_mut().for_each(|client| client.send(head));
+    drop(flood);
+    gateway.wait_for("tidegate_connections", |count| count == 1);
+    assert_eq!(other.request("GET", "/v1/stock/none", "", &[], "").status, 404);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
 fn a_failing_backoffice_opens_its_breaker_which_operators_see_and_can_close() {
     let data = tempfile::tempdir().unwrap();
     let gateway = gateway(data.path());

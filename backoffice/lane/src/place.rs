@@ -20,6 +20,13 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Whether fewer than `max` are taken at this moment.
+    pub(crate) fn is_free(taken: &AtomicUsize, max: usize) -> bool {
+        taken.load(Ordering::Relaxed) < max
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);

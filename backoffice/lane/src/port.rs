@@ -80,6 +80,11 @@ impl LanePort {
         Place::take(&self.under_way, self.exchanges_max)
     }
 
+    /// Whether there is a place at this moment; another net thread may take it first.
+    pub fn has_room(&self) -> bool {
+        Place::is_free(&self.under_way, self.exchanges_max)
+    }
+
     /// Hands a request over. Events with the key it returns follow, an [`Event::Answer`] or an [`Event::Broke`] among
     /// them, until [`close`](Self::close).
     ///

@@ -126,6 +126,8 @@ pub struct ShardThread {
     pub messages_dropped: u64,
     /// Log bytes owed to the backoffice now.
     pub backlog_bytes: u64,
+    /// Ops that the bus is not known to have, once one was heard of.
+    pub unpublished_ops: u64,
     /// Nanoseconds it was neither asleep nor waiting for the disk.
     pub busy_ns: u64,
     /// Nanoseconds it waited for the disk.

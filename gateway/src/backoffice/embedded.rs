@@ -14,14 +14,13 @@ use tidegate_follow::Store as _;
 use tidegate_host::{Resting, StartError};
 
 use super::follow::{HostSource, shard_mark};
+use super::giving_way::giving_way;
 use super::place;
 use super::shards::DeskShards;
 use crate::admin::metrics;
 use crate::config::Config;
 use crate::serve::{Backoffice, Behind, EndBackoffice};
 
-/// How much the backoffice's threads give way to those that serve orders: a tenth of their share where both want a core.
-const NICE: i32 = 10;
 /// Threads of the runtime. Its work is asking the store and the shards, and waiting for them.
 const WORKERS: usize = 2;
 /// Queries of the store at the same time.
@@ -59,21 +58,6 @@ pub fn open(config: &Config) -> Result<Backoffice, String> {
         marks: marks.clone(),
         feed: Some(Arc::new(move || figures(&shown))),
         start: Box::new(move |behind| giving_way(|| start(store, &marks, stats, behind))),
-    })
-}
-
-/// Does it on a thread that gives way, and so do the threads that it starts: a thread begins with its maker's niceness.
-fn giving_way<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            // Where it is not allowed the threads have the usual share.
-            _ = rustix::process::nice(NICE);
-            work()
-        });
-        match thread.join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
     })
 }
 

@@ -1,7 +1,6 @@
 //! The host's feed, as the backoffice reads it.
 
-use tidegate_backoffice::feed::{Fed, Source};
-use tidegate_follow::{Mark, Record};
+use tidegate_follow::{Fed, Mark, Record, Source};
 use tidegate_host::HostFeed;
 use tidegate_log::ShardMark;
 use tidegate_node::{Fed as HostFed, FeedError};

@@ -1,13 +1,10 @@
 //! The place of the store: whether its file can be there, and whether it is the one that the data directory feeds.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use tidegate_backoffice::store::Sqlite;
-use tidegate_log::Manifest;
 
-use crate::shards::NO_STORE;
+use super::fed;
 
 /// The name of the store in a file; `None` where there is no file.
 ///
@@ -26,27 +23,6 @@ pub fn name(path: &Path) -> Result<Option<String>, String> {
     })
 }
 
-/// The name of the store that a data directory feeds; `None` before it has fed one.
-///
-/// # Errors
-/// A line: the manifest cannot be read.
-pub fn fed(data: &Path) -> Result<Option<String>, String> {
-    let path = data.join("MANIFEST");
-    let failed = |error: &dyn std::fmt::Display| {
-        format!(
-            "{}: {error}; restore it from a copy of the directory",
-            path.display()
-        )
-    };
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(&error)),
-    };
-    let manifest = Manifest::decode(&bytes).map_err(|error| failed(&error))?;
-    Ok((manifest.store != NO_STORE).then_some(manifest.store))
-}
-
 /// Whether a start may open, or make, the store in this file. It is asked before anything is made, so that a mistaken path leaves nothing behind;
 /// the start of the shards compares the names again, under the directory's lock.
 ///
@@ -54,7 +30,7 @@ pub fn fed(data: &Path) -> Result<Option<String>, String> {
 /// A line: the folder is not there, or the data directory feeds another store than the one in the file.
 pub fn check(data: &Path, path: &Path) -> Result<(), String> {
     folder(path)?;
-    match fed(data)? {
+    match fed::store(data)? {
         // What a first start left, killed while it made the file, is finished by the next.
         None => Ok(()),
         Some(fed) => match name(path)? {

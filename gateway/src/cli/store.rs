@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use tidegate_backoffice::store::reader;
 
-use crate::backoffice::place;
+use crate::backoffice::{fed, place};
 use crate::config::{Config, Sources};
 
 mod migrate;
@@ -98,7 +98,7 @@ fn marks(args: &StoreArgs) -> Result<(), String> {
 fn open(args: &StoreArgs) -> Result<(PathBuf, reader::Reader), String> {
     let config = args.load()?;
     let (data, path) = (&config.server.data, config.store);
-    let fed = place::fed(data)?;
+    let fed = fed::store(data)?;
     let found = if path.exists() { place::name(&path)? } else { None };
     match (found, fed) {
         (None, _) => Err(format!(

@@ -35,6 +35,8 @@ pub struct Config {
     pub backoffice: BackofficeMode,
     /// The file of the embedded store: `backoffice.store`, which is relative to the data directory unless it is absolute.
     pub store: PathBuf,
+    /// How a backoffice in another process is reached; with [`BackofficeMode::Remote`] only.
+    pub remote: Option<RemoteBackoffice>,
     /// `[slow_lane]`
     pub slow_lane: SlowLane,
     /// `[observe]`
@@ -52,6 +54,23 @@ pub enum BackofficeMode {
     None,
     /// A backoffice in this process, with its store in one file.
     Embedded,
+    /// A backoffice in a process of its own.
+    Remote,
+}
+
+/// How a backoffice in another process is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteBackoffice {
+    /// `https://host:port`, or `http://` on loopback.
+    pub address: String,
+    /// Authorities of its certificate, as PEM.
+    pub ca: Option<PathBuf>,
+    /// What this edge shows of itself.
+    pub identity: Option<CertificateFiles>,
+    /// A file with the token that it asks for.
+    pub token_file: Option<PathBuf>,
+    /// How long a start waits for it.
+    pub start_wait: Duration,
 }
 
 /// Where it listens and what it runs on.
@@ -144,6 +163,8 @@ pub struct Shards {
     pub writer: Writer,
     /// Bytes of one log segment, a multiple of 4096.
     pub segment_bytes: u64,
+    /// What an answer waits for.
+    pub durability: Durability,
     /// Bytes of log that may be owed to the backoffice before new orders get 503.
     pub backlog_bytes: u64,
     /// Bytes of closed segments of one shard thread that make a checkpoint due.
@@ -161,6 +182,15 @@ pub enum Placement {
     Own,
     /// A core shared with a net thread.
     Shared,
+}
+
+/// What an answer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The log here.
+    Local,
+    /// The bus as well.
+    Replicated,
 }
 
 /// The log writer.
@@ -254,6 +284,10 @@ pub struct SlowLane {
     pub exchanges: usize,
     /// Those of them that the backoffice works on at the same time.
     pub running: usize,
+    /// Requests a second that one net thread hands over, of those that only read.
+    pub reads_per_s: u64,
+    /// The same of all others.
+    pub changes_per_s: u64,
     /// How long the backoffice may be silent.
     pub answer: Duration,
     /// An answer that took longer counts as failed for the breaker.

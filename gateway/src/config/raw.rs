@@ -88,6 +88,7 @@ section! {
         window_us: u64 = 600,
         writer: String = "auto".into(),
         segment_bytes: u64 = 16 << 20,
+        durability: String = "local".into(),
         backlog_bytes: u64 = 8 << 30,
         checkpoint_bytes: u64 = 256 << 20,
         scrub_bytes_per_s: u64 = 4 << 20,
@@ -255,6 +256,12 @@ section! {
     RawBackoffice {
         mode: String = "embedded".into(),
         store: String = "store.db".into(),
+        address: String = "http://127.0.0.1:7445".into(),
+        ca: String = String::new(),
+        cert: String = String::new(),
+        key: String = String::new(),
+        token_file: String = String::new(),
+        start_wait_ms: u64 = 10_000,
     }
 }
 
@@ -263,6 +270,8 @@ section! {
     RawSlowLane {
         exchanges: usize = 256,
         running: usize = 32,
+        reads_per_s: u64 = 500,
+        changes_per_s: u64 = 1_000,
         answer_ms: u64 = 5_000,
         slow_ms: u64 = 1_000,
     }

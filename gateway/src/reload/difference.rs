@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::config::checked::{Auth, Logging, Overload, Server, Shards, SlowLane, own_token_key};
 
 /// Keys, or whole sections, that are taken while the process runs. All others are read once, at the start.
-const LIVE: [&str; 22] = [
+const LIVE: [&str; 24] = [
     "limits.",
     "timeouts.",
     "http.",
@@ -29,6 +29,8 @@ const LIVE: [&str; 22] = [
     "overload.shed_after_ms",
     "overload.stall_ms",
     "overload.handshakes_per_turn",
+    "slow_lane.reads_per_s",
+    "slow_lane.changes_per_s",
     "slow_lane.answer_ms",
     "slow_lane.slow_ms",
     "logging.filter",
@@ -160,6 +162,7 @@ pub fn in_force(now: &Config, read: Config, waits: &[String]) -> Config {
         },
         backoffice: now.backoffice,
         store: now.store.clone(),
+        remote: now.remote.clone(),
         slow_lane: SlowLane {
             exchanges: now.slow_lane.exchanges,
             running: now.slow_lane.running,

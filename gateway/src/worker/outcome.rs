@@ -236,7 +236,7 @@ pub fn unavailable(why: Unavailable, jitter: &mut Jitter) -> Refusal {
     let (code, detail) = match why {
         Unavailable::Backlog => (
             Code::BacklogFull,
-            "the log owes the store as much as it may; nothing was reserved",
+            "store or bus are as far behind the log as they may be; nothing was reserved",
         ),
         Unavailable::LogFull => (
             Code::LogFull,
@@ -252,6 +252,10 @@ pub fn unavailable(why: Unavailable, jitter: &mut Jitter) -> Refusal {
         Unavailable::Stopped => (
             Code::TryAgain,
             "the shard was stopped, since its store has another history; nothing was reserved",
+        ),
+        Unavailable::NotPublished => (
+            Code::OutcomeUnknown,
+            "the shard was stopped before the bus had it: what became of it is not known here",
         ),
         Unavailable::TooManyWaiting => (
             Code::OutcomeUnknown,

@@ -29,6 +29,7 @@ impl Worker {
             }
         }
         self.lane_replies(now_ns);
+        self.tell_refusals(now_ns);
     }
 
     fn reply(&mut self, ticket: u64, answer: &ShardAnswer, times: StageTimes, now_ns: u64) {

@@ -14,18 +14,24 @@ use crate::worker::stack::{Edge, Ended};
 
 mod answer;
 mod ask;
+mod budget;
 mod collected;
 mod deadline;
+mod held;
+mod pace;
 mod replies;
 
-pub use ask::OrderRead;
+pub use ask::{OrderRead, is_safe};
+use budget::Budget;
 use collected::Collected;
+pub use held::{Held, HeldRefusal};
 
 /// The slow lane's end and what is under way on it.
 pub struct SlowLane {
     port: LanePort,
     /// The breaker of the backoffice, shared by all net threads.
     breaker: Arc<shared::Shared>,
+    budget: Budget,
     /// By [`Key::index`].
     exchanges: Vec<Option<Exchange>>,
     /// How long the backoffice may be silent.
@@ -62,6 +68,7 @@ impl SlowLane {
         let mut lane = SlowLane {
             port,
             breaker,
+            budget: Budget::new(&config.slow_lane),
             exchanges: Vec::new(),
             answer_ns: 0,
             slow_ns: 0,
@@ -72,6 +79,7 @@ impl SlowLane {
 
     /// Takes over what another configuration says.
     pub fn adopt(&mut self, config: &Config) {
+        self.budget.adopt(&config.slow_lane);
         self.answer_ns = config.slow_lane.answer.as_nanos() as u64;
         self.slow_ns = config.slow_lane.slow.as_nanos() as u64;
     }
@@ -84,6 +92,11 @@ impl SlowLane {
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
         self.port.is_empty()
+    }
+
+    /// Whether one more request would be handed over, as far as places and budget go.
+    pub fn has_room(&self, is_safe: bool, now_ns: u64) -> bool {
+        self.budget.has_room(is_safe, now_ns) && self.port.has_room()
     }
 
     /// Whether the backoffice has said something: the last look before a sleep.

@@ -24,7 +24,7 @@ use crate::worker::jitter::Jitter;
 use crate::worker::outcome;
 use crate::worker::refusal::Refusal;
 use crate::worker::request_id::{RequestId, RequestIds};
-use crate::worker::slow_lane::SlowLane;
+use crate::worker::slow_lane::{Held, HeldRefusal, SlowLane};
 use crate::worker::stats::NetStats;
 use crate::worker::stock_view::StockView;
 
@@ -55,6 +55,8 @@ pub struct Edge {
     pub stock: StockView,
     /// The answer being written.
     pub draft: Draft,
+    /// Refusals that are told a moment later.
+    pub held: Held,
     /// Figures of this thread.
     pub stats: Arc<NetStats>,
     /// The way to the backoffice, if there is one.
@@ -115,7 +117,7 @@ pub struct Ended<'a> {
 pub enum Step {
     /// The answer is in the draft.
     Answered,
-    /// A shard has it; the answer comes later.
+    /// A shard has it, or it was refused and that is told later; the answer comes later.
     Waiting,
     /// The backoffice has it; the answer comes later.
     Asked(Key),
@@ -142,6 +144,7 @@ impl Edge {
         let id = self.ids.of(picked.x_request_id, picked.traceparent);
         let route = route::of(request.head.method, request.head.path_and_query);
         let index = route.as_ref().map_or(route::NO_ROUTE, Route::index);
+        let is_slow = matches!(route, Ok(Route::Slow(_)));
         let mut known = Known::new(request.head.method, origin.peer);
         let step = route.and_then(|route| self.layers(origin, request, route, id, &mut known, now_ns));
         let code = match step {
@@ -149,6 +152,20 @@ impl Edge {
             Ok(later) => return later,
             Err(refusal) => {
                 self.stats.refused(refusal.code());
+                if is_slow && let Some(due_ns) = self.held.when(now_ns) {
+                    let held = HeldRefusal {
+                        origin,
+                        exchange: request.exchange,
+                        route: index,
+                        request_id: id,
+                        first_byte_ns: request.first_byte_at.0,
+                        refused_ns: now_ns,
+                        known,
+                        refusal,
+                    };
+                    self.held.keep(due_ns, held);
+                    return Step::Waiting;
+                }
                 refusal.write(&mut self.draft);
                 Some(refusal.code())
             }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tidegate_log::ShardMark;
+use tidegate_node::Durability;
 use tidegate_shard_core::Limits;
 
 use crate::host::Failure;
@@ -43,6 +44,8 @@ pub struct HostConfig {
     pub writer: WriterChoice,
     /// Bytes of a log segment of a new log.
     pub segment_bytes: u32,
+    /// What an answer waits for. [`Durability::Replicated`] needs a follower that publishes: it calls [`HostFeed::published`](crate::HostFeed::published).
+    pub durability: Durability,
     /// Bytes of log that may be owed to the store, over all threads; beyond it new orders are refused.
     pub backlog_bytes_max: u64,
     /// Bytes of closed segments that are read again a second, to find damage early. 0: none.
@@ -83,6 +86,7 @@ impl HostConfig {
             spin_us: 0,
             writer: WriterChoice::Auto,
             segment_bytes: tidegate_log::limits::SEGMENT_BYTES_DEFAULT,
+            durability: Durability::Local,
             backlog_bytes_max: tidegate_node::limits::BACKLOG_BYTES_MAX,
             scrub_bytes_per_s: limits::SCRUB_BYTES_PER_S,
             checkpoint_bytes: limits::CHECKPOINT_BYTES,
@@ -110,6 +114,7 @@ impl std::fmt::Debug for HostConfig {
             .field("spin_us", &self.spin_us)
             .field("writer", &self.writer)
             .field("segment_bytes", &self.segment_bytes)
+            .field("durability", &self.durability)
             .field("backlog_bytes_max", &self.backlog_bytes_max)
             .field("scrub_bytes_per_s", &self.scrub_bytes_per_s)
             .field("checkpoint_bytes", &self.checkpoint_bytes)

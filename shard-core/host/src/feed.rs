@@ -1,6 +1,6 @@
-//! The feed of a running host, for a store that follows it from a thread of its own.
+//! The feed of a running host, for a store or a bus that follows it from a thread of its own.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tidegate_link::stats::Counter;
@@ -22,21 +22,26 @@ pub struct HostFeed {
     keepers: Keepers,
 }
 
-impl HostFeed {
-    pub(crate) fn new(
-        data_dir: &Path,
-        manifest: &Manifest,
-        marks: &[ShardMark],
-        shared: Arc<Shared>,
-        mailboxes: Vec<Mailbox>,
-        keepers: Keepers,
-    ) -> HostFeed {
+/// Makes feeds of a running host.
+#[derive(Debug)]
+pub struct Feeder {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) manifest: Manifest,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) mailboxes: Vec<Mailbox>,
+    pub(crate) keepers: Keepers,
+}
+
+impl Feeder {
+    /// A feed for a store that has each shard up to its mark, of which the log is told at once. The one before it is dropped first: a log
+    /// has one follower.
+    pub fn feed(&self, marks: &[ShardMark]) -> HostFeed {
         let feed = HostFeed {
-            feed: Feed::new(manifest, marks),
-            files: OsFiles::behind_writers(data_dir),
-            shared,
-            mailboxes,
-            keepers,
+            feed: Feed::new(&self.manifest, marks),
+            files: OsFiles::behind_writers(&self.data_dir),
+            shared: Arc::clone(&self.shared),
+            mailboxes: self.mailboxes.clone(),
+            keepers: self.keepers.clone(),
         };
         // The store may have died between a commit and its word of it: what it has is told by whoever follows next.
         marks
@@ -45,7 +50,9 @@ impl HostFeed {
             .for_each(|mark| feed.tell(*mark));
         feed
     }
+}
 
+impl HostFeed {
     /// Hands out durable records that the store does not have, verbatim, a segment's at most; see [`Feed::read`].
     ///
     /// # Errors
@@ -54,6 +61,7 @@ impl HostFeed {
         let stats = &self.shared.stats;
         let durable = |thread: usize| Position::from_u64(stats[thread].durable_position.get());
         let read = self.feed.read(&mut self.files, Planted::None, durable, visit);
+        self.tell_published();
         if let Err(FeedError::Parted(parted)) = &read {
             self.part(parted);
         }
@@ -71,6 +79,27 @@ impl HostFeed {
             Err(parted) => self.part(parted),
         }
         applied
+    }
+
+    /// The bus has the mark's shard up to its op: answers that waited for it may leave. It frees nothing. Tell of every transaction, and at
+    /// the beginning of the tail that the bus has: a mark ahead of what was handed out is believed when reading comes by.
+    ///
+    /// # Errors
+    /// The mark is not of what was handed out; its shard is stopped.
+    pub fn published(&mut self, mark: ShardMark) -> Result<(), Parted> {
+        let published = self.feed.published(mark);
+        self.tell_published();
+        if let Err(parted) = &published {
+            self.part(parted);
+        }
+        published
+    }
+
+    /// Shard threads hear what the bus has.
+    fn tell_published(&mut self) {
+        while let Some(mark) = self.feed.pop_published() {
+            self.thread_of(mark.shard).tell(Notice::Published(mark));
+        }
     }
 
     /// Shard thread and keepers hear what the store has.

@@ -16,7 +16,7 @@ use tidegate_shard_core::{ShardConfig, ShardId};
 use crate::clock::Clock;
 use crate::config::HostConfig;
 use crate::disk::{self, Selected};
-use crate::feed::HostFeed;
+use crate::feed::{Feeder, HostFeed};
 use crate::keeper::{self, Keepers, Mailbox, Notice, Old};
 use crate::knobs::Knobs;
 use crate::limits;
@@ -163,15 +163,19 @@ impl Host {
     /// A feed for a store that has each shard up to its mark, those that [`HostConfig::marks`] named at the start. The log is
     /// told of them at once. Drop it before [`Host::stop`], which waits for it. `None` once the host has stopped.
     pub fn feed(&self, marks: &[ShardMark]) -> Option<HostFeed> {
-        let keepers = self.keepers.clone()?;
-        Some(HostFeed::new(
-            &self.data_dir,
-            &self.manifest,
-            marks,
-            Arc::clone(&self.shared),
-            self.mailboxes.clone(),
-            keepers,
-        ))
+        Some(self.feeder()?.feed(marks))
+    }
+
+    /// Makes feeds, one after the other, for a store that is reached anew now and then. Drop it before [`Host::stop`], as a feed. `None`
+    /// once the host has stopped.
+    pub fn feeder(&self) -> Option<Feeder> {
+        Some(Feeder {
+            data_dir: self.data_dir.clone(),
+            manifest: self.manifest.clone(),
+            shared: Arc::clone(&self.shared),
+            mailboxes: self.mailboxes.clone(),
+            keepers: self.keepers.clone()?,
+        })
     }
 }
 
@@ -269,6 +273,7 @@ fn open_config(config: &HostConfig) -> Result<OpenConfig, StartError> {
         hash_seed,
         ..ShardConfig::new(ShardId(0), shards)
     };
+    open.node.durability = config.durability;
     open.node.backlog_bytes_max = config.backlog_bytes_max / config.threads as u64;
     open.node.stock_every_ms = config.stock_every_ms;
     open.node.checkpoint_segments = checkpoint_segments(config);

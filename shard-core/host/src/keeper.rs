@@ -59,6 +59,8 @@ pub(crate) enum Notice {
     CheckpointFailed,
     /// The store has everything up to the mark.
     Applied(ShardMark),
+    /// The bus has everything up to the mark.
+    Published(ShardMark),
     /// Store and log have parted.
     StopShard(ShardId),
     /// The thread's share of the bytes that earlier layouts' logs keep.

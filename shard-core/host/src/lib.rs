@@ -30,7 +30,7 @@ pub mod stats;
 mod thread;
 
 pub use config::{HostConfig, WriterChoice};
-pub use feed::HostFeed;
+pub use feed::{Feeder, HostFeed};
 pub use host::{Failure, Host, Progress};
 pub use knobs::Knobs;
 pub use port::{Answer, Event, NetPort, Request, StageTimes, StockRow, Unavailable};
@@ -39,4 +39,4 @@ pub use scrub::ScrubStats;
 pub use start_error::StartError;
 pub use stats::ThreadStats;
 /// The store of a data directory that feeds none.
-pub use tidegate_node::NO_STORE;
+pub use tidegate_node::{Durability, NO_STORE};

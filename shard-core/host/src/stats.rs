@@ -31,9 +31,14 @@ pub struct ThreadStats {
     pub busy_ns: Counter,
     /// Time the thread waited for the disk.
     pub disk_wait_ns: Counter,
-    /// CLOCK_MONOTONIC nanoseconds at which the oldest entry that is not durable was appended; 0: none.
+    /// CLOCK_MONOTONIC nanoseconds at which the oldest entry that is not durable was appended; 0: none. With
+    /// [`Durability::Replicated`](tidegate_node::Durability) durable is what the bus has, and the figure is since when it said no more.
     /// The breaker opens when this lies a second back.
     pub oldest_unsynced_ns: Counter,
+    /// Times that something became durable in that sense: batches synced, or marks of the bus.
+    pub progress: Counter,
+    /// Ops that the bus is not known to have, once one was heard of.
+    pub unpublished_ops: Counter,
     /// Bytes of log that the store has not applied.
     pub owed_bytes: Counter,
     /// How far the thread's log is durable ([`tidegate_log::Position::to_u64`]): what a feed may read.

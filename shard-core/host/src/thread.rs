@@ -250,10 +250,13 @@ impl ShardThread {
         self.node.synced(batch);
         publish(&self.stats.durable_position, self.node.appender().durable_upto());
         self.last_batch_ns = done_ns;
-        let rest = self.node.appender().pending_records();
-        self.stats
-            .oldest_unsynced_ns
-            .set(if rest == 0 { 0 } else { now_ns });
+        if !self.node.is_replicated() {
+            let rest = self.node.appender().pending_records();
+            self.stats.progress.add(1);
+            self.stats
+                .oldest_unsynced_ns
+                .set(if rest == 0 { 0 } else { now_ns });
+        }
         self.release(done_ns);
         self.out.publish();
         self.ask_for_segment();

@@ -3,10 +3,13 @@
 //! The log is the outbox. A [`Feed`] has a cursor per shard, an op and the chain hash of its record, and hands out what
 //! follows from the segments' files; it runs on its follower's thread, never on a shard's. The follower gives marks back:
 //! "I have this shard up to this op, whose hash is this". A mark is believed only if the feed handed out exactly that.
+//!
+//! There are two: *applied*, the store has it durably, which alone lets the log free anything; and *published*, the bus has it, which lets
+//! out what waits for the bus ([`Durability::Replicated`](crate::Durability)) and frees nothing but hashes here. A store that is slow
+//! holds up no bus: of what is published and not yet applied the feed remembers marks, not records.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
 
 use tidegate_log::{
@@ -18,67 +21,11 @@ use crate::files::Files;
 use crate::limits;
 use crate::segments::LogFiles;
 
-/// Why a follower cannot go on with a shard. The shard is to be stopped ([`Node::stop_shard`](crate::Node::stop_shard)):
-/// store and log have parted, and every further order would widen the gap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parted {
-    /// What the follower has under this op is not what the log has.
-    OtherContent {
-        /// The shard and op, with the follower's hash.
-        mark: ShardMark,
-        /// The log's hash.
-        chain: u64,
-    },
-    /// The follower says to have an op that it was not given.
-    Gap {
-        /// What it says to have.
-        mark: ShardMark,
-        /// The last op that it was given.
-        given: u64,
-    },
-    /// The follower is behind the oldest segment: what it needs next was freed, because it had said to have it.
-    Gone {
-        /// The shard.
-        shard: u16,
-        /// The last op that the follower has.
-        op: u64,
-        /// The oldest op after it that is still there.
-        oldest: u64,
-    },
-}
+mod cursor;
+mod parted;
 
-impl Parted {
-    /// The shard.
-    pub fn shard(&self) -> u16 {
-        match self {
-            Parted::OtherContent { mark, .. } | Parted::Gap { mark, .. } => mark.shard,
-            Parted::Gone { shard, .. } => *shard,
-        }
-    }
-}
-
-impl fmt::Display for Parted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Parted::OtherContent { mark, chain } => write!(
-                f,
-                "shard {}, op {}: the store has another entry than the log (chain hash {:016x}, the log's is {chain:016x})",
-                mark.shard, mark.op, mark.chain
-            ),
-            Parted::Gap { mark, given } => write!(
-                f,
-                "shard {}: the store says to have op {}, and the log gave it {given} at most",
-                mark.shard, mark.op
-            ),
-            Parted::Gone { shard, op, oldest } => write!(
-                f,
-                "shard {shard}: the store has op {op}, and the log begins at op {oldest}: what lies between is gone"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for Parted {}
+use cursor::Cursor;
+pub use parted::Parted;
 
 /// Why a read of the feed ended.
 #[derive(Debug)]
@@ -100,7 +47,7 @@ pub enum Fed {
     More,
     /// Everything that is durable was handed out.
     All,
-    /// Too much was handed out that no mark has come back for: call again after one.
+    /// Too much was handed out that no mark of either kind has come back for: call again after one.
     Full,
 }
 
@@ -110,7 +57,11 @@ pub struct Feed {
     /// Oldest layout first, as the chains run.
     logs: Vec<Followed>,
     cursors: Vec<Cursor>,
+    /// Hashes that the cursors remember, and how many they may.
     unmarked: usize,
+    unmarked_max: usize,
+    /// Marks of the bus that were found right, for the nodes.
+    published: VecDeque<ShardMark>,
 }
 
 #[derive(Debug)]
@@ -123,18 +74,6 @@ struct Followed {
     /// Segments below this one are read to their end.
     next: SegmentNumber,
     done: bool,
-}
-
-#[derive(Debug)]
-struct Cursor {
-    /// The last record that was handed out, or the mark that the feed began with.
-    last: ShardMark,
-    /// Records that were handed out since the follower's last mark, with their hashes, by op.
-    unmarked: VecDeque<(u64, u64)>,
-    /// The follower's last mark.
-    marked: ShardMark,
-    /// Its follower cannot go on: nothing of it is handed out any more, and the other shards' records are.
-    stopped: bool,
 }
 
 impl Feed {
@@ -155,28 +94,32 @@ impl Feed {
         }
         let cursor = |shard| {
             let known = marks.iter().find(|mark| mark.shard == shard).copied();
-            let mark = known.unwrap_or(ShardMark {
+            Cursor::new(known.unwrap_or(ShardMark {
                 shard,
                 op: 0,
                 chain: 0,
-            });
-            Cursor {
-                last: mark,
-                unmarked: VecDeque::new(),
-                marked: mark,
-                stopped: false,
-            }
+            }))
         };
         Feed {
             logs,
             cursors: (0..manifest.shards).map(cursor).collect(),
             unmarked: 0,
+            unmarked_max: limits::FEED_UNMARKED_MAX,
+            published: VecDeque::new(),
+        }
+    }
+
+    /// The same feed that remembers fewer hashes: for simulations.
+    pub fn remembering(self, hashes: usize) -> Feed {
+        Feed {
+            unmarked_max: hashes,
+            ..self
         }
     }
 
     /// What was handed out of a shard last.
     pub fn cursor(&self, shard: u16) -> Option<ShardMark> {
-        self.cursors.get(usize::from(shard)).map(|cursor| cursor.last)
+        self.cursors.get(usize::from(shard)).map(Cursor::last)
     }
 
     /// Hands out durable records after the cursors, at most a segment's a call. `durable` gives how far the log of a thread is
@@ -194,7 +137,7 @@ impl Feed {
             if self.logs[at].done {
                 continue;
             }
-            if self.unmarked >= limits::FEED_UNMARKED_MAX {
+            if self.unmarked >= self.unmarked_max {
                 return Ok(Fed::Full);
             }
             // A shard's records of an earlier layout come before those of the current one.
@@ -209,14 +152,16 @@ impl Feed {
                 Err(error) => return Err(error),
             }
         }
-        failed.map_or(Ok(Fed::All), Err)
+        match failed {
+            Some(error) => Err(error),
+            None => self.all_read().map_err(FeedError::Parted).map(|()| Fed::All),
+        }
     }
 
     /// A shard's follower cannot go on. Its records are passed over from now on, and no mark of it is waited for.
     pub fn stop(&mut self, shard: u16) {
         if let Some(cursor) = self.cursors.get_mut(usize::from(shard)) {
-            self.unmarked -= std::mem::take(&mut cursor.unmarked).len();
-            cursor.stopped = true;
+            self.unmarked -= cursor.stop();
         }
     }
 
@@ -266,6 +211,7 @@ impl Feed {
             Position::START
         };
         let (cursors, unmarked, mut parted) = (&mut self.cursors, &mut self.unmarked, None);
+        let published = &mut self.published;
         let walked = walk_from(
             &mut source,
             log,
@@ -275,15 +221,14 @@ impl Feed {
             |record| {
                 let cursor = cursors.get_mut(usize::from(record.shard));
                 let cursor = cursor.ok_or(FeedError::Io(io::ErrorKind::InvalidData.into()))?;
-                if cursor.stopped {
+                if cursor.is_stopped() {
                     return Ok(());
                 }
                 let follows = match cursor.follows(&record) {
                     Ok(follows) => follows,
                     // The walk goes on: the shard is told of once, and the others are not held up by it.
                     Err(error) => {
-                        *unmarked -= std::mem::take(&mut cursor.unmarked).len();
-                        cursor.stopped = true;
+                        *unmarked -= cursor.stop();
                         parted.get_or_insert(error);
                         return Ok(());
                     }
@@ -293,6 +238,7 @@ impl Feed {
                     cursor.hand_out(&record);
                     *unmarked += 1;
                 }
+                published.extend(cursor.claim_reached());
                 Ok(())
             },
         );
@@ -330,61 +276,48 @@ impl Feed {
     /// # Errors
     /// It is not what was handed out: the shard is to be stopped.
     pub fn applied(&mut self, mark: ShardMark) -> Result<(), Parted> {
-        let given = self.cursor(mark.shard).map_or(0, |last| last.op);
         let Some(cursor) = self.cursors.get_mut(usize::from(mark.shard)) else {
-            return Err(Parted::Gap { mark, given });
+            return Err(Parted::Gap { mark, given: 0 });
         };
-        if cursor.stopped {
-            return Ok(());
-        }
-        if mark.op > given {
-            return Err(Parted::Gap { mark, given });
-        }
-        // An older mark that comes late says nothing new, and its hash is not known any more.
-        if mark.op < cursor.marked.op {
-            return Ok(());
-        }
-        let chain = match cursor.unmarked.front() {
-            Some((first, _)) if mark.op >= *first => cursor.unmarked[(mark.op - first) as usize].1,
-            _ => cursor.marked.chain,
-        };
-        if mark.chain != chain {
-            return Err(Parted::OtherContent { mark, chain });
-        }
-        while cursor.unmarked.front().is_some_and(|(op, _)| *op <= mark.op) {
-            cursor.unmarked.pop_front();
-            self.unmarked -= 1;
-        }
-        cursor.marked = mark;
+        self.unmarked -= cursor.applied(mark)?;
         Ok(())
     }
-}
 
-impl Cursor {
-    /// Whether the record is the one to hand out next; false for one that the follower has.
-    fn follows(&self, record: &Record<'_>) -> Result<bool, Parted> {
-        let other = |chain| Parted::OtherContent {
-            mark: self.last,
-            chain,
+    /// The bus has the shard up to the mark. What is believed of it comes out of [`pop_published`](Feed::pop_published): at once if the
+    /// feed handed it out, and else when reading comes by. A bus may be ahead of a feed that has just begun, since another one fed it.
+    ///
+    /// # Errors
+    /// It is not what was handed out: the shard is to be stopped.
+    pub fn published(&mut self, mark: ShardMark) -> Result<(), Parted> {
+        let Some(cursor) = self.cursors.get_mut(usize::from(mark.shard)) else {
+            return Err(Parted::Gap { mark, given: 0 });
         };
-        match record.op {
-            op if op < self.last.op => Ok(false),
-            op if op == self.last.op && record.chain != self.last.chain => Err(other(record.chain)),
-            op if op == self.last.op => Ok(false),
-            op if op != self.last.op + 1 => Err(Parted::Gone {
-                shard: record.shard,
-                op: self.last.op,
-                oldest: op,
-            }),
-            _ if record.previous != self.last.chain => Err(other(record.previous)),
-            _ => Ok(true),
+        let believed = cursor.published(mark)?;
+        // Half of them are for what no mark came back for, so that the bus never finds the feed full because the store is slow.
+        if believed && self.unmarked > self.unmarked_max / 2 {
+            self.unmarked -= cursor.forget_published();
         }
+        self.published.extend(believed.then_some(mark));
+        Ok(())
     }
 
-    fn hand_out(&mut self, record: &Record<'_>) {
-        self.last.op = record.op;
-        self.last.chain = record.chain;
-        self.unmarked.push_back((record.op, record.chain));
+    /// The next mark of the bus that was found right. Give it to the node, which lets out by it what waits for the bus.
+    pub fn pop_published(&mut self) -> Option<ShardMark> {
+        self.published.pop_front()
+    }
+
+    /// Everything durable was read: a mark of the bus that lies beyond is of a log that this one is not.
+    fn all_read(&mut self) -> Result<(), Parted> {
+        for cursor in &mut self.cursors {
+            match cursor.all_read() {
+                Ok(mark) => self.published.extend(mark),
+                Err(parted) => {
+                    self.unmarked -= cursor.stop();
+                    return Err(parted);
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! [`Node`] does no I/O, reads no clock and knows no thread: the host gives it commands, messages and the time, writes
 //! the batches it seals, and takes what it lets out. **Whatever leaves a node waits until the shard's op it depends on is
-//! durable**: answers, refusals, reads, messages to other shards and stock rows.
+//! durable**: answers, refusals, reads, messages to other shards and stock rows. With [`Durability::Replicated`] durable means that the bus
+//! has it as well.
 //!
 //! [`open`] recovers a data directory and makes its nodes, [`checkpoint`] shortens the next start, [`segments`]
 //! supplies and recycles the log's files, and [`feed`] hands what is durable to a store; all four work on any [`Files`],
 //! so that the simulation runs the same code.
 
 pub mod checkpoint;
+mod durability;
 pub mod feed;
 mod files;
 mod gated;
@@ -19,7 +21,9 @@ mod output;
 mod parked;
 mod planted;
 pub mod segments;
+mod unpublished;
 
+pub use durability::Durability;
 pub use feed::{Fed, Feed, FeedError, Parted};
 pub use files::{Files, join};
 pub use node::{Node, NodeConfig};

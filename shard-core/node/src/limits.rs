@@ -54,3 +54,10 @@ pub const ORDER_ROWS_MAX: u64 = 4_000_000;
 /// Records that a feed hands out before it waits for marks, a segment's more at most: 16 bytes each, so 16 MB, and more
 /// than a store takes in one transaction.
 pub const FEED_UNMARKED_MAX: usize = 1 << 20;
+
+/// Answers that wait for the bus, past which a node refuses whatever comes, 503 and before anything is reserved. One is some 400 bytes, so
+/// 25 MB; the bound stands above the credits of most layouts, which are met first.
+pub const BUS_ANSWERS_MAX: usize = 65_536;
+
+/// Messages between shards that wait for the bus; beyond it they are dropped as those of a full outbox are.
+pub const BUS_SENDS_MAX: usize = OUTBOX_MAX + LOCAL_MAX;

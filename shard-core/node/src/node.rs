@@ -11,10 +11,12 @@ use crate::limits;
 use crate::output::{Envelope, Output, Ticket, Unavailable};
 use crate::parked::Parked;
 use crate::planted::Planted;
+use crate::unpublished::Unpublished;
 
 mod carry;
 mod config;
 mod marks;
+mod published;
 mod turn;
 mod views;
 
@@ -47,6 +49,8 @@ struct Home {
     stock_changed: bool,
     /// No stock rows before this.
     stock_at: Millis,
+    /// What waits for the bus, and how far that is.
+    unpublished: Unpublished,
 }
 
 /// A command that waits until its shard's lease is durable.
@@ -75,6 +79,9 @@ pub struct Node {
     progress: Progress,
     outputs: Gated<Output>,
     sends: Gated<Envelope>,
+    /// Answers and messages of all shards that wait for the bus.
+    bus_answers: usize,
+    bus_sends: usize,
     /// Messages that may be delivered, to shards of this thread.
     local: VecDeque<Envelope>,
     /// Messages that may leave, by thread.
@@ -144,6 +151,8 @@ impl Node {
             progress,
             outputs: Gated::new(),
             sends: Gated::new(),
+            bus_answers: 0,
+            bus_sends: 0,
             local: VecDeque::new(),
             outbox: (0..threads).map(|_| VecDeque::new()).collect(),
             parked: Parked::default(),
@@ -285,6 +294,10 @@ impl Node {
         self.outbox.iter_mut().for_each(VecDeque::clear);
         self.parked.clear();
         self.deferred.clear();
+        self.homes
+            .iter_mut()
+            .for_each(|home| drop(home.unpublished.give_up()));
+        (self.bus_answers, self.bus_sends) = (0, 0);
     }
 
     /// The next thing for a net thread that may leave.
@@ -347,6 +360,9 @@ impl Node {
         if self.homes[at].stopped {
             return Some(Unavailable::Stopped);
         }
+        if self.bus_answers >= self.config.bus_answers_max {
+            return Some(Unavailable::Backlog);
+        }
         if self.appender.is_full() || (self.no_room && self.appender.pending_bytes() > 0) {
             return Some(Unavailable::LogFull);
         }
@@ -390,6 +406,7 @@ impl Home {
             checkpointed_before: Op(0),
             stock_changed: false,
             stock_at: Millis(0),
+            unpublished: Unpublished::default(),
         }
     }
 }

@@ -18,7 +18,7 @@ pub enum Answer {
 /// Why a shard was not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailable {
-    /// The log owes the store more bytes than is allowed. Reserved: no.
+    /// The log owes the store more bytes than is allowed, or too many answers wait for the bus. Reserved: no.
     Backlog,
     /// The log cannot take more: its disk is full or too slow. Reserved: no.
     LogFull,
@@ -30,6 +30,8 @@ pub enum Unavailable {
     NotStarted,
     /// The shard was stopped: its store and its log have parted. Reserved: no.
     Stopped,
+    /// What was decided will not be published any more: its shard was stopped meanwhile. Reserved: unknown.
+    NotPublished,
     /// The same order is under way for too many callers: its outcome is not known here. Reserved: unknown.
     TooManyWaiting,
 }
@@ -38,7 +40,7 @@ impl Unavailable {
     /// Whether something may be reserved: `Some(false)` certainly not, `None` unknown.
     pub fn reserved(self) -> Option<bool> {
         match self {
-            Unavailable::TooManyWaiting => None,
+            Unavailable::TooManyWaiting | Unavailable::NotPublished => None,
             _ => Some(false),
         }
     }

@@ -12,6 +12,12 @@ pub enum Planted {
     /// Messages to other shards leave when they are decided, not when their op is durable.
     #[cfg(feature = "planted-bugs")]
     MessageBeforeSync,
+    /// Answers leave when their op is durable here, not when the bus has it.
+    #[cfg(feature = "planted-bugs")]
+    AnswerBeforePublished,
+    /// Messages to other shards leave when their op is durable here, not when the bus has it.
+    #[cfg(feature = "planted-bugs")]
+    MessageBeforePublished,
     /// Segments are freed when the store has applied them, whether a checkpoint holds them or not.
     #[cfg(feature = "planted-bugs")]
     SegmentFreedTooEarly,

@@ -1,5 +1,7 @@
 //! The node over files in memory.
 
+#[path = "node/bus_marks.rs"]
+mod bus_marks;
 #[path = "node/checkpoints.rs"]
 mod checkpoints;
 #[path = "node/common.rs"]
@@ -12,5 +14,7 @@ mod feed;
 mod gating;
 #[path = "node/growth.rs"]
 mod growth;
+#[path = "node/published.rs"]
+mod published;
 #[path = "node/restart.rs"]
 mod restart;

@@ -293,6 +293,12 @@ fn encode_shards(e: &mut DescriptorEncoder<'_>, shards: &[ShardThread]) -> fmt::
         "Log bytes owed to the backoffice",
         each(|shard| shard.backlog_bytes),
     )?;
+    gauges(
+        e,
+        "log_unpublished_ops",
+        "Entries of the log that the bus is not known to have",
+        each(|shard| shard.unpublished_ops),
+    )?;
     seconds(
         e,
         "shard_busy",

@@ -16,6 +16,7 @@ use crate::logging;
 
 mod auth;
 mod backoffice;
+mod durability;
 
 type Checked<T> = Result<T, ConfigError>;
 
@@ -29,7 +30,7 @@ impl Config {
         let tls = check_tls(&raw.tls, &server.data)?;
         let store = backoffice::store(&raw.backoffice, &server.data)?;
         Ok(Config {
-            shards: check_shards(&raw.shards)?,
+            shards: check_shards(&raw.shards, &raw.backoffice.mode)?,
             limits: check_limits(&raw.limits)?,
             auth: auth::check_auth(&raw.auth, &server.data)?,
             timeouts: check_timeouts(&raw)?,
@@ -37,6 +38,7 @@ impl Config {
             overload: check_overload(&raw)?,
             backoffice: backoffice::mode(&raw.backoffice)?,
             store: store.clone(),
+            remote: backoffice::remote(&raw.backoffice)?,
             slow_lane: check_slow_lane(&raw.slow_lane)?,
             observe: check_observe(&raw)?,
             logging: check_logging(&raw)?,
@@ -105,7 +107,7 @@ fn check_server(raw: &RawServer) -> Checked<Server> {
     })
 }
 
-fn is_loopback(address: IpAddr) -> bool {
+pub(super) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
@@ -156,7 +158,7 @@ fn check_client_auth(raw: &RawTls) -> Checked<Option<ClientAuth>> {
     }
 }
 
-fn check_shards(raw: &RawShards) -> Checked<Shards> {
+fn check_shards(raw: &RawShards, backoffice: &str) -> Checked<Shards> {
     // 1024 is the 10-bit worker field of an order id.
     let count = within("shards.count", raw.count, 1, 1024)?;
     let segment_bytes = within("shards.segment_bytes", raw.segment_bytes, 1 << 20, 2 << 30)?;
@@ -193,6 +195,7 @@ fn check_shards(raw: &RawShards) -> Checked<Shards> {
             ],
         )?,
         segment_bytes,
+        durability: durability::durability(&raw.durability, backoffice)?,
         // Two segments a log are in use at any time; a backlog below that would refuse the first order.
         backlog_bytes: within(
             "shards.backlog_bytes",
@@ -303,6 +306,8 @@ fn check_slow_lane(raw: &RawSlowLane) -> Checked<SlowLane> {
     Ok(SlowLane {
         exchanges,
         running: within("slow_lane.running", raw.running, 1, exchanges)?,
+        reads_per_s: within("slow_lane.reads_per_s", raw.reads_per_s, 10, 100_000)?,
+        changes_per_s: within("slow_lane.changes_per_s", raw.changes_per_s, 10, 100_000)?,
         answer: Duration::from_millis(answer_ms),
         slow: Duration::from_millis(within("slow_lane.slow_ms", raw.slow_ms, 1, answer_ms)?),
     })

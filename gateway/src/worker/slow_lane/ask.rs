@@ -107,6 +107,11 @@ fn head_of(head: &Head<'_>, caller: Option<&Caller>, id: &RequestId) -> Result<l
     })
 }
 
+/// Whether a method only reads (RFC 9110 section 9.2.1).
+pub fn is_safe(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD")
+}
+
 fn target(text: &str) -> Result<Uri, Refusal> {
     text.parse().map_err(|_| bad_target())
 }
@@ -133,6 +138,8 @@ impl Edge {
         (request_id, known): (RequestId, &Known),
         now_ns: u64,
     ) -> Result<Step, Refusal> {
+        // Before the head is copied: a flood is refused by what is at hand.
+        self.lane_room(is_safe(request.head.method), now_ns)?;
         let asked = Asked {
             slot: origin.slot,
             exchange: request.exchange,
@@ -144,6 +151,14 @@ impl Edge {
             body: RequestBody::Whole(Bytes::copy_from_slice(request.body)),
         };
         self.ask(asked, now_ns).map(Step::Asked)
+    }
+
+    /// Refuses what the backoffice would not be asked anyway: its places are taken, or this thread's budget is spent.
+    pub fn lane_room(&mut self, is_safe: bool, now_ns: u64) -> Result<(), Refusal> {
+        match &self.lane {
+            Some(lane) if !lane.has_room(is_safe, now_ns) => Err(self.busy()),
+            _ => Ok(()),
+        }
     }
 
     /// What the backoffice is asked if the shard does not know the order of a request: it may have left the shard's memory.
@@ -163,6 +178,10 @@ impl Edge {
                 self.unavailable("this gateway runs without a backoffice (backoffice.mode = \"none\")")
             );
         };
+        let is_safe = asked.head.method.is_safe();
+        if !lane.budget.has_room(is_safe, now_ns) {
+            return Err(self.busy());
+        }
         let Some(place) = lane.port.reserve() else {
             return Err(self.busy());
         };
@@ -184,7 +203,7 @@ impl Edge {
             exchange: asked.exchange,
             route: asked.route,
             request_id: asked.request_id,
-            is_safe: asked.head.method.is_safe(),
+            is_safe,
             first_byte_ns: asked.first_byte_ns,
             known: asked.known,
             asked_ns: now_ns,
@@ -194,6 +213,7 @@ impl Edge {
         };
         match lane.port.open(place, asked.head, asked.body) {
             Ok(key) => {
+                lane.budget.asked(is_safe, now_ns);
                 lane.insert(key, exchange);
                 Ok(key)
             }
@@ -209,10 +229,11 @@ impl Edge {
         Refusal::new(Code::BackofficeUnavailable, why).retry_after(self.jitter.spread(5))
     }
 
-    fn busy(&mut self) -> Refusal {
+    /// 503: nobody was asked, for there is too much to ask.
+    pub fn busy(&mut self) -> Refusal {
         Refusal::new(
             Code::BackofficeBusy,
-            "as many requests as may be are at the backoffice",
+            "the backoffice has as many requests as it may have, or as may come in a second",
         )
         .retry_after(self.jitter.spread(1))
     }

@@ -75,6 +75,7 @@ impl Worker {
             Next::Whole => {
                 if let Some(answer) = exchange.answer.take() {
                     let (head, body) = answer.whole();
+                    lane.budget.answered(exchange.is_safe, body.len(), now_ns);
                     self.lane_give(key, &head, &body, now_ns);
                 }
                 self.lane_over(key);
@@ -167,7 +168,7 @@ impl Worker {
     }
 
     /// The connection has output, and its input may go on.
-    fn lane_moved(&mut self, slot: u32) {
+    pub(super) fn lane_moved(&mut self, slot: u32) {
         if let Some(entry) = self.slots[slot as usize].as_mut() {
             entry.answered = true;
             self.mark_dirty(slot);

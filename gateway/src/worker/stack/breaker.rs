@@ -12,7 +12,7 @@ pub fn observe(edge: &mut Edge, now_ns: u64) {
     for (thread, (breaker, stats)) in edge.breakers.iter_mut().zip(edge.port.stats()).enumerate() {
         breaker.force(edge.board.forced(thread));
         let waiting = Some(stats.oldest_unsynced_ns.get()).filter(|since| *since != 0);
-        breaker.observe(now_ns, stats.batches.get(), waiting);
+        breaker.observe(now_ns, stats.progress.get(), waiting);
     }
 }
 

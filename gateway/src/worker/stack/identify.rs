@@ -8,6 +8,7 @@ use tidegate_shard_core::{self as core, Buyer};
 use crate::auth::Denied;
 use crate::codes::Code;
 use crate::worker::refusal::Refusal;
+use crate::worker::slow_lane::is_safe;
 use crate::worker::stack::Edge;
 use crate::worker::stack::route::{Access, Route};
 
@@ -32,7 +33,7 @@ impl Caller {
 /// The caller of a request; `None` on a public route without a token.
 ///
 /// A token that was never seen costs as much as several orders to verify. A request that has waited nearly as long as it may
-/// would be shed at the shard all the same, so that is not spent on it.
+/// would be shed at the shard all the same, so that is not spent on it; nor on one that the backoffice has no room for.
 pub fn caller(
     edge: &mut Edge,
     route: &Route,
@@ -46,13 +47,16 @@ pub fn caller(
     }
     let now_s = edge.wall_ms / 1000;
     let waited_ns = now_ns.saturating_sub(request.whole_at.0);
-    let known = if waited_ns > edge.verify_within_ns {
+    let no_room =
+        matches!(route, Route::Slow(_)) && edge.lane_room(is_safe(request.head.method), now_ns).is_err();
+    let known = if no_room || waited_ns > edge.verify_within_ns {
         edge.auth.recall(authorization, now_s)
     } else {
         edge.auth.identify(authorization, now_s).map(Some)
     };
     let identity = match known {
         Ok(Some(identity)) => identity,
+        Ok(None) if no_room => return Err(edge.busy()),
         Ok(None) => return Err(edge.overloaded()),
         Err(denied) => return Err(unauthorized(denied, edge.auth.is_fetched())),
     };

@@ -1,6 +1,7 @@
 //! What comes in: notices, requests and messages, and the figures about them.
 
-use tidegate_node::Ticket;
+use tidegate_log::ShardMark;
+use tidegate_node::{Parted, Ticket};
 use tidegate_shard_core::Millis;
 
 use super::*;
@@ -37,20 +38,49 @@ impl ShardThread {
                 Ok(Notice::CheckpointFailed) => self.node.checkpoint_failed(),
                 Ok(Notice::Applied(mark)) => {
                     if let Err(parted) = self.node.applied(now, mark) {
-                        eprintln!("tidegate: {parted}; the shard is stopped, its orders are refused");
-                        self.stats.stopped_shards.add(1);
+                        self.parted(&parted);
                     }
                 }
+                Ok(Notice::Published(mark)) => self.published(mark),
                 Ok(Notice::StopShard(shard)) => {
                     self.stats
                         .stopped_shards
                         .add(u64::from(!self.node.is_stopped(shard)));
                     self.node.stop_shard(shard);
+                    self.note_bus();
                 }
                 Ok(Notice::OldBytes(bytes)) => self.node.set_old_bytes(bytes),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }
+    }
+
+    /// The bus has more.
+    fn published(&mut self, mark: ShardMark) {
+        if let Err(parted) = self.node.published(mark) {
+            self.parted(&parted);
+        }
+        if self.node.is_replicated() {
+            self.stats.progress.add(1);
+        }
+        self.note_bus();
+    }
+
+    fn parted(&mut self, parted: &Parted) {
+        eprintln!("tidegate: {parted}; the shard is stopped, its orders are refused");
+        self.stats.stopped_shards.add(1);
+        self.note_bus();
+    }
+
+    /// For the breaker: since when the bus owes something, or said no more.
+    fn note_bus(&mut self) {
+        if !self.node.is_replicated() {
+            return;
+        }
+        let owes = self.node.unpublished_ops() > 0;
+        self.stats
+            .oldest_unsynced_ns
+            .set(if owes { monotonic_ns() } else { 0 });
     }
 
     pub(super) fn drain_nets(&mut self, now_ns: u64, now: Millis) -> usize {

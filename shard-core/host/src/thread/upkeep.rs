@@ -17,6 +17,7 @@ impl ShardThread {
         self.figures_at_ns = now_ns + FIGURES_EVERY_NS;
         self.stats.open_orders.set(self.node.open_orders());
         self.stats.owed_bytes.set(self.node.owed_bytes());
+        self.stats.unpublished_ops.set(self.node.unpublished_ops());
         self.stats.dropped_messages.set(self.node.dropped_messages());
         let (thread, log) = (self.settings.thread, self.settings.log);
         if let Some(job) = self.node.checkpoint_due() {

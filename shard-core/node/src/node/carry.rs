@@ -85,11 +85,17 @@ impl Node {
         self.hold_back(at, output);
     }
 
-    /// Lets an output out once its shard's last record is durable.
+    /// Lets an output out once its shard's last record is durable, or published.
     pub(super) fn hold_back(&mut self, at: usize, output: Output) {
         #[cfg(feature = "planted-bugs")]
         if self.config.planted == crate::Planted::ReplyBeforeSync {
             return self.outputs.push(self.progress, tidegate_log::Lsn(0), output);
+        }
+        let waits = self.waits_for_bus(&self.homes[at]);
+        #[cfg(feature = "planted-bugs")]
+        let waits = waits && self.config.planted != crate::Planted::AnswerBeforePublished;
+        if waits {
+            return self.wait_for_bus(at, output);
         }
         self.outputs.push(self.progress, self.homes[at].last, output);
     }
@@ -112,6 +118,12 @@ impl Node {
             op: home.shard.op(),
             message,
         };
+        let waits = self.waits_for_bus(home);
+        #[cfg(feature = "planted-bugs")]
+        let waits = waits && self.config.planted != crate::Planted::MessageBeforePublished;
+        if waits {
+            return self.send_by_bus(at, envelope);
+        }
         let held_back = home.last > self.progress.durable;
         #[cfg(feature = "planted-bugs")]
         let held_back = held_back && self.config.planted != crate::Planted::MessageBeforeSync;
@@ -129,7 +141,7 @@ impl Node {
         }
     }
 
-    fn route(&mut self, envelope: Envelope) {
+    pub(super) fn route(&mut self, envelope: Envelope) {
         let thread = self.config.threads_of[usize::from(envelope.to.0)];
         let (queue, bound) = if thread == self.config.thread {
             (&mut self.local, limits::LOCAL_MAX)

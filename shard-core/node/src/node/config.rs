@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidegate_log::LogId;
 
+use crate::durability::Durability;
 use crate::limits;
 use crate::planted::Planted;
 
@@ -24,6 +25,10 @@ pub struct NodeConfig {
     pub digest_every: u32,
     /// Ops of a shard that the store must have applied anew before that is logged, and ended orders forgotten.
     pub applied_every: u64,
+    /// What whatever leaves a shard waits for.
+    pub durability: Durability,
+    /// Answers that may wait for the bus before every command is refused.
+    pub bus_answers_max: usize,
     /// Bytes that the log may owe before orders are refused.
     pub backlog_bytes_max: u64,
     /// Closed segments that make a checkpoint due.
@@ -49,6 +54,8 @@ impl NodeConfig {
             expiry_grace_ms: 120_000,
             digest_every: limits::DIGEST_EVERY,
             applied_every: limits::APPLIED_EVERY,
+            durability: Durability::Local,
+            bus_answers_max: limits::BUS_ANSWERS_MAX,
             backlog_bytes_max: limits::BACKLOG_BYTES_MAX,
             checkpoint_segments: limits::CHECKPOINT_SEGMENTS,
             order_rows_max: limits::ORDER_ROWS_MAX,

@@ -58,7 +58,7 @@ impl Node {
         Ok(())
     }
 
-    fn compare(&self, home: &Home, mark: ShardMark) -> Result<(), Parted> {
+    pub(super) fn compare(&self, home: &Home, mark: ShardMark) -> Result<(), Parted> {
         if mark.op > home.durable.0 {
             let given = home.durable.0;
             return Err(Parted::Gap { mark, given });
@@ -80,6 +80,7 @@ impl Node {
     pub fn stop_shard(&mut self, shard: ShardId) {
         let Some(at) = self.home(shard) else { return };
         self.homes[at].stopped = true;
+        self.give_up_unpublished(at);
         self.note_timer(at);
     }
 

@@ -106,7 +106,7 @@ impl Node {
         let mut next = Millis(u64::MAX);
         let mut rows = 0;
         for at in 0..self.homes.len() {
-            if !self.homes[at].stock_changed {
+            if !self.homes[at].stock_changed || self.homes[at].unpublished.rows_wait() {
                 continue;
             }
             if now >= self.homes[at].stock_at && rows < limits::STOCK_ROWS_PER_TURN {
@@ -123,13 +123,11 @@ impl Node {
         let home = &mut self.homes[at];
         home.stock_changed = false;
         home.stock_at = now.after(self.config.stock_every_ms);
-        let (progress, gate) = (self.progress, home.last);
-        let mut rows = 0;
-        for view in home.shard.changed_skus() {
-            self.outputs.push(progress, gate, Output::Stock(row(&view)));
-            rows += 1;
+        let rows: Vec<StockView> = home.shard.changed_skus().collect();
+        for view in &rows {
+            self.hold_back(at, Output::Stock(row(view)));
         }
-        rows
+        rows.len()
     }
 
     /// Every row of a shard, for those who have none yet.
@@ -137,9 +135,9 @@ impl Node {
         let home = &mut self.homes[at];
         // Recovery changed them all; the rows below say so.
         home.shard.changed_skus().for_each(drop);
-        for view in home.shard.skus() {
-            self.outputs
-                .push(self.progress, home.last, Output::Stock(row(&view)));
+        let rows: Vec<StockView> = home.shard.skus().collect();
+        for view in &rows {
+            self.hold_back(at, Output::Stock(row(view)));
         }
     }
 
