@@ -95,6 +95,20 @@ async fn a_request_comes_to_the_router_with_who_asks_and_its_answer_goes_back_wi
 }
 
 #[tokio::test]
+async fn before_there_is_a_shop_a_request_is_answered_503_with_the_published_code() {
+    let served = serve(&[], None).await;
+    let answer = client(&served)
+        .await
+        .exchange(tokio_stream::iter([head("GET", "/v1/skus")]))
+        .await
+        .unwrap();
+    let (head, body) = whole(answer.into_inner()).await.unwrap();
+    assert_eq!(head.status, 503);
+    assert!(String::from_utf8_lossy(&body).contains("\"store_unavailable\""));
+    assert!(head.headers.iter().any(|header| header.name == "retry-after"));
+}
+
+#[tokio::test]
 async fn a_body_and_an_answer_of_many_parts_are_streamed_whole() {
     let served = serve(&[], Router::new().route("/echo", post(echo))).await;
     let bytes: Vec<u8> = (0..5_000_000_u32).map(|at| (at / 7) as u8).collect();

@@ -40,14 +40,18 @@ fn config(set: &[String]) -> Config {
     sources.load().expect("a configuration")
 }
 
-pub async fn serve(set: &[String], router: Router) -> Served {
+pub async fn serve(set: &[String], router: impl Into<Option<Router>>) -> Served {
     let config = config(set);
     let stopping = CancellationToken::new();
     let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
     let desk = Arc::new(Desk::new(Arc::clone(&metrics.api), stopping.clone()));
+    let exchanges = Exchanges::new(Arc::clone(&metrics.api));
+    if let Some(router) = router.into() {
+        exchanges.open(router);
+    }
     let service = Service {
         desk: Some(Arc::clone(&desk)),
-        exchanges: Some(Exchanges::new(router, Arc::clone(&metrics.api))),
+        exchanges: Some(exchanges.clone()),
         ..Service::default()
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
