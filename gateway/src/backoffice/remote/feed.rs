@@ -94,6 +94,8 @@ impl Following {
         tracing::info!(store = welcome.store, "the backoffice follows");
         let feed = self.feeder.feed(&shard_marks(welcome.applied));
         let (tell, told) = words::channel();
+        // It has just been made, and this end listens.
+        _ = tell.send(Word::Published(welcome.published));
         let pump = Pump::new(
             feed,
             outgoing,
