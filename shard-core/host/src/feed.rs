@@ -31,19 +31,25 @@ impl HostFeed {
         mailboxes: Vec<Mailbox>,
         keepers: Keepers,
     ) -> HostFeed {
-        let feed = HostFeed {
+        HostFeed {
             feed: Feed::new(manifest, marks),
             files: OsFiles::behind_writers(data_dir),
             shared,
             mailboxes,
             keepers,
-        };
-        // The store may have died between a commit and its word of it: what it has is told by whoever follows next.
-        marks
-            .iter()
-            .filter(|mark| mark.op > 0)
-            .for_each(|mark| feed.tell(*mark));
-        feed
+        }
+    }
+
+    /// The store may have died between a commit and its word of it: what it has is told by whoever follows next.
+    pub(crate) fn has_applied(&self, marks: &[ShardMark]) {
+        let told = marks.iter().filter(|mark| mark.op > 0);
+        told.for_each(|mark| self.tell(*mark));
+    }
+
+    /// And so is what the bus has, as far as the log agrees: a shard that it does not agree on is stopped.
+    pub(crate) fn has_published(&mut self, marks: &[ShardMark]) {
+        let told = marks.iter().filter(|mark| mark.op > 0);
+        told.for_each(|mark| _ = self.published(*mark));
     }
 
     /// Hands out durable records that the store does not have, verbatim, a segment's at most; see [`Feed::read`].
@@ -74,8 +80,8 @@ impl HostFeed {
         applied
     }
 
-    /// The bus has the mark's shard up to its op: answers that waited for it may leave. It frees nothing. Tell of every transaction, and at
-    /// the beginning of the tail that the bus has: a mark ahead of what was handed out is believed when reading comes by.
+    /// The bus has the mark's shard up to its op: answers that waited for it may leave. It frees nothing, and a mark ahead of what was
+    /// handed out is believed when reading comes by. Only for a feed of [`Host::feed_of_bus`](crate::Host::feed_of_bus).
     ///
     /// # Errors
     /// The mark is not of what was handed out; its shard is stopped.

@@ -163,6 +163,21 @@ impl Host {
     /// A feed for a store that has each shard up to its mark, those that [`HostConfig::marks`] named at the start. The log is
     /// told of them at once. Drop it before [`Host::stop`], which waits for it. `None` once the host has stopped.
     pub fn feed(&self, marks: &[ShardMark]) -> Option<HostFeed> {
+        let feed = self.feed_from(marks)?;
+        feed.has_applied(marks);
+        Some(feed)
+    }
+
+    /// As [`Host::feed`], for a bus that has each shard up to its mark in `published`, and behind it a store that has those in `applied`:
+    /// it begins where the bus is, since the store is behind that.
+    pub fn feed_of_bus(&self, published: &[ShardMark], applied: &[ShardMark]) -> Option<HostFeed> {
+        let mut feed = self.feed_from(published)?;
+        feed.has_applied(applied);
+        feed.has_published(published);
+        Some(feed)
+    }
+
+    fn feed_from(&self, marks: &[ShardMark]) -> Option<HostFeed> {
         let keepers = self.keepers.clone()?;
         Some(HostFeed::new(
             &self.data_dir,
