@@ -92,10 +92,12 @@ impl Following {
             return Over::Broke(line);
         }
         tracing::info!(store = welcome.store, "the backoffice follows");
-        let feed = self.feeder.feed(&shard_marks(welcome.applied));
+        let (published, applied) = (shard_marks(welcome.published), shard_marks(welcome.applied));
+        let feed = match published.is_empty() {
+            true => self.feeder.feed(&applied),
+            false => self.feeder.feed_of_bus(&published, &applied),
+        };
         let (tell, told) = words::channel();
-        // It has just been made, and this end listens.
-        _ = tell.send(Word::Published(welcome.published));
         let pump = Pump::new(
             feed,
             outgoing,

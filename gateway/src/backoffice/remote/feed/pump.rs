@@ -148,8 +148,7 @@ impl Pump {
     fn published(&mut self, mark: Mark) {
         self.publishing.arrived(mark);
         if let Err(parted) = self.source.0.published(shard_mark(mark)) {
-            tracing::error!(shard = mark.shard, "the feed: {parted}");
-            self.stopped(mark.shard);
+            self.parted(mark.shard, &parted.to_string());
         }
     }
 
@@ -159,9 +158,14 @@ impl Pump {
         let records = self.applying.arrived(mark);
         self.stats.applied.fetch_add(records, Ordering::Relaxed);
         if let Err(line) = self.source.applied(mark) {
-            tracing::error!(shard = mark.shard, "the feed: {line}");
-            self.stopped(mark.shard);
+            self.parted(mark.shard, &line);
         }
+    }
+
+    /// The log has stopped the shard.
+    fn parted(&mut self, shard: u16, line: &str) {
+        tracing::error!(shard, "the feed: {line}");
+        self.stopped(shard);
     }
 
     fn stopped(&mut self, shard: u16) {
