@@ -10,8 +10,6 @@ mod embedded;
 #[cfg(feature = "embedded")]
 mod follow;
 #[cfg(feature = "embedded")]
-mod giving_way;
-#[cfg(feature = "embedded")]
 pub mod place;
 #[cfg(feature = "embedded")]
 mod shards;

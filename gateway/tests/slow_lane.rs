@@ -305,7 +305,10 @@ fn lists_above_the_budget_are_refused_and_nobody_is_kept_from_paying() {
     let bob = client.request("GET", "/v1/orders", &gateway.token("bob", None), &[], "");
     assert_eq!(bob.member("code"), "backoffice_busy");
     std::thread::sleep(Duration::from_millis(250));
-    assert_eq!(gateway.figure("tidegate_tokens_total{result=\"verified\"}"), verified);
+    assert_eq!(
+        gateway.figure("tidegate_tokens_total{result=\"verified\"}"),
+        verified
+    );
     std::thread::sleep(Duration::from_millis(250));
     assert_eq!(client.request("GET", "/v1/orders", &alice, &[], "").status, 200);
 }

@@ -11,10 +11,9 @@ use tidegate_backoffice::feed::{Feed, FeedStats};
 use tidegate_backoffice::shop::Shop;
 use tidegate_backoffice::store::Sqlite;
 use tidegate_follow::Store as _;
-use tidegate_host::{Resting, StartError};
+use tidegate_host::{Resting, StartError, give_way};
 
 use super::follow::{HostSource, shard_mark};
-use super::giving_way::giving_way;
 use super::place;
 use super::shards::DeskShards;
 use crate::admin::metrics;
@@ -58,6 +57,20 @@ pub fn open(config: &Config) -> Result<Backoffice, String> {
         marks: marks.clone(),
         feed: Some(Arc::new(move || figures(&shown))),
         start: Box::new(move |behind| giving_way(|| start(store, &marks, stats, behind))),
+    })
+}
+
+/// Does it on a thread that gives way, and so do the threads that it starts.
+fn giving_way<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            give_way();
+            work()
+        });
+        match thread.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     })
 }
 
