@@ -10,7 +10,6 @@
 
 mod columns;
 mod imports;
-mod ledger;
 mod part;
 mod run;
 
@@ -19,5 +18,5 @@ mod tests;
 
 pub use columns::COLUMNS;
 pub use imports::{Checked, ImportError, Imports, LINES_MAX, PARTS_MAX};
-pub use ledger::{Failure, ImportRow, ImportState};
 pub use part::BadLine;
+pub use tidegate_rows::{Failure, ImportRow, ImportState};

@@ -13,9 +13,7 @@
 //! `approved` as well: the order of the shard's log decides whether it pays the order or is refunded.
 
 mod callback;
-mod charge;
 mod drive;
-mod ledger;
 mod provider;
 mod recovery;
 mod simulated;
@@ -25,23 +23,23 @@ mod tests;
 
 use std::sync::Arc;
 
+use tidegate_rows::{Rows, RowsError};
 use tidegate_shard_core::outcome::Bound;
 use tidegate_shard_core::{ChargeId, Millis, OrderView, Refusal};
 use tokio::sync::Notify;
 
-use crate::database::{Database, DatabaseError};
 use crate::shards::Shards;
 use crate::time::Clock;
 
 pub use callback::CallbackRefused;
-pub use charge::{Charge, ChargeStatus};
 pub use drive::Stuck;
-pub use provider::{Asking, ChargeRequest, Doing, Notice, Provider, ProviderError, Standing};
-pub use simulated::{Simulated, SimulatedAction, SimulatedCharge};
+pub use provider::{Asking, ChargeRequest, Doing, Notice, Provider, ProviderError};
+pub use simulated::{Simulated, SimulatedAction};
+pub use tidegate_rows::{Book, Charge, ChargeStatus, Standing};
 
 /// Everything that has to do with charges.
 pub struct Payments {
-    database: Arc<Database>,
+    rows: Arc<dyn Rows>,
     shards: Arc<dyn Shards>,
     provider: Arc<dyn Provider>,
     clock: Clock,
@@ -65,13 +63,13 @@ impl Payments {
     /// Payments by one provider.
     #[must_use]
     pub fn new(
-        database: Arc<Database>,
+        rows: Arc<dyn Rows>,
         shards: Arc<dyn Shards>,
         provider: Arc<dyn Provider>,
         clock: Clock,
     ) -> Payments {
         Payments {
-            database,
+            rows,
             shards,
             provider,
             clock,
@@ -111,9 +109,8 @@ impl Payments {
             close_at: close_at(order),
             attempts: 0,
         };
-        let now = self.now();
-        self.database
-            .write_async(move |tx| ledger::open(tx, charge, now))
+        self.rows
+            .open_charge(charge, self.now())
             .await?
             .ok_or(Stuck::Refused(Refusal::Bound(Bound::Charges)))
     }
@@ -122,10 +119,8 @@ impl Payments {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn find(&self, id: ChargeId) -> Result<Option<Charge>, DatabaseError> {
-        self.database
-            .read_async(move |connection| ledger::find(connection, &id))
-            .await
+    pub async fn find(&self, id: ChargeId) -> Result<Option<Charge>, RowsError> {
+        self.rows.charge(id).await
     }
 
     fn now(&self) -> Millis {

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use tidegate_rows::Rows;
+
 use crate::catalogue::Imports;
-use crate::database::Database;
 use crate::pay::{Payments, Simulated};
 use crate::shards::Shards;
 use crate::time::{self, Clock};
@@ -11,7 +12,7 @@ use crate::time::{self, Clock};
 /// The shop.
 #[derive(Debug)]
 pub struct Shop {
-    pub(crate) database: Arc<Database>,
+    pub(crate) rows: SharedRows,
     pub(crate) shards: SharedShards,
     pub(crate) payments: Payments,
     pub(crate) simulated: Arc<Simulated>,
@@ -19,19 +20,19 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// A shop over a store and the shards, with the provider `simulated`.
+    /// A shop over its database and the shards, with the provider `simulated`.
     #[must_use]
-    pub fn new(database: Arc<Database>, shards: Arc<dyn Shards>) -> Arc<Shop> {
-        Shop::with_clock(database, shards, time::wall())
+    pub fn new(rows: Arc<dyn Rows>, shards: Arc<dyn Shards>) -> Arc<Shop> {
+        Shop::with_clock(rows, shards, time::wall())
     }
 
-    pub(crate) fn with_clock(database: Arc<Database>, shards: Arc<dyn Shards>, clock: Clock) -> Arc<Shop> {
-        let simulated = Arc::new(Simulated::new(database.clone(), clock.clone()));
-        let payments = Payments::new(database.clone(), shards.clone(), simulated.clone(), clock.clone());
+    pub(crate) fn with_clock(rows: Arc<dyn Rows>, shards: Arc<dyn Shards>, clock: Clock) -> Arc<Shop> {
+        let simulated = Arc::new(Simulated::new(rows.clone(), clock.clone()));
+        let payments = Payments::new(rows.clone(), shards.clone(), simulated.clone(), clock.clone());
         let shards = SharedShards(shards);
-        let imports = Imports::new(database.clone(), shards.clone(), clock);
+        let imports = Imports::new(rows.clone(), shards.clone(), clock);
         Arc::new(Shop {
-            database,
+            rows: SharedRows(rows),
             shards,
             payments,
             simulated,
@@ -60,5 +61,23 @@ impl std::ops::Deref for SharedShards {
 impl std::fmt::Debug for SharedShards {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SharedShards")
+    }
+}
+
+/// The shop's database, which several parts of it ask.
+#[derive(Clone)]
+pub(crate) struct SharedRows(pub(crate) Arc<dyn Rows>);
+
+impl std::ops::Deref for SharedRows {
+    type Target = dyn Rows;
+
+    fn deref(&self) -> &(dyn Rows + 'static) {
+        &*self.0
+    }
+}
+
+impl std::fmt::Debug for SharedRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SharedRows")
     }
 }

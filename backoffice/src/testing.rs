@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use crate::database::Database;
 use crate::pay::{Asking, ChargeRequest, Doing, Notice, Payments, Provider, Simulated, Standing};
 use crate::shards::{Asked, NotDecided, Shards};
+use crate::store::Sqlite;
 use crate::time::Clock;
 
 /// A quarter of an hour: how long an order of the test shop may be paid.
@@ -262,24 +263,21 @@ impl Stand {
         let dir = tempfile::tempdir_in("/dev/shm")
             .or_else(|_| tempfile::tempdir())
             .unwrap();
-        let database = Arc::new(Database::open(&dir.path().join("store.db"), schema).unwrap());
+        let store = Sqlite::open(&dir.path().join("store.db")).unwrap();
+        let database = store.database().clone();
+        let rows = Arc::new(store);
         let faults = Arc::new(Faults::default());
         let shard = Arc::new(OneShard::new(faults.clone()));
         let clock: Clock = {
             let shard = shard.clone();
             Arc::new(move || shard.now())
         };
-        let inner = Simulated::new(database.clone(), clock.clone());
+        let inner = Simulated::new(rows.clone(), clock.clone());
         let provider = Arc::new(Unsteady {
             inner,
             faults: faults.clone(),
         });
-        let payments = Arc::new(Payments::new(
-            database.clone(),
-            shard.clone(),
-            provider.clone(),
-            clock,
-        ));
+        let payments = Arc::new(Payments::new(rows, shard.clone(), provider.clone(), clock));
         Stand {
             _dir: dir,
             database,
@@ -289,12 +287,4 @@ impl Stand {
             faults,
         }
     }
-}
-
-fn schema(connection: &mut rusqlite::Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(
-        "CREATE TABLE orders(id INTEGER PRIMARY KEY, buyer BLOB, subject TEXT, status TEXT, total INTEGER, currency TEXT,
-             placed_at INTEGER, changed_at INTEGER, pay_by INTEGER, charge TEXT, refund_due TEXT);",
-    )?;
-    connection.execute_batch(include_str!("store/sqlite/0002_shop.sql"))
 }

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{StatusCode, Uri};
 use serde::Serialize;
+use tidegate_rows::Filter;
 use tidegate_shard_core::{OrderId, OrderStatus, SkuName};
 
 use crate::api::answer;
@@ -13,7 +14,7 @@ use crate::api::caller::User;
 use crate::api::code::Code;
 use crate::api::parameters::{Parameters, invalid};
 use crate::api::problem::Problem;
-use crate::orders::{self, Filter, Order, Step};
+use crate::orders::{Order, Step};
 use crate::shop::Shop;
 
 /// What everybody may ask for.
@@ -43,10 +44,11 @@ pub(super) async fn list(State(shop): State<Arc<Shop>>, user: User, uri: Uri) ->
     }
     let filter = filter(&parameters, &user)?;
     let limit = parameters.limit()?;
-    let read = move |connection: &rusqlite::Connection| orders::list(connection, &filter, limit);
-    let mut orders = shop.database.read_async(read).await?;
-    let more = orders.len() > limit;
-    orders.truncate(limit);
+    // One more than the page, if there is one.
+    let mut rows = shop.rows.orders(filter, limit + 1).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let orders: Vec<Order> = rows.iter().map(Order::from).collect();
     let next = orders.last().filter(|_| more).map(|order| order.order_id.clone());
     let link = next.as_deref().map(|next| parameters.link("/v1/orders", next));
     Ok(answer::page(&Page { orders, next }, link))
@@ -104,10 +106,7 @@ pub(super) async fn history(
 ) -> Result<Response, Problem> {
     let order = visible(&shop, &user, &id).await?;
     let id = order_id(&id)?;
-    let steps = shop
-        .database
-        .read_async(move |connection| orders::history(connection, id))
-        .await?;
+    let steps = shop.rows.history(id).await?.into_iter().map(Step::from).collect();
     Ok(answer::json(
         StatusCode::OK,
         &History {
@@ -120,11 +119,11 @@ pub(super) async fn history(
 /// The order in the store, if the caller may see it.
 pub(super) async fn visible(shop: &Shop, user: &User, id: &str) -> Result<Order, Problem> {
     let (id, buyer) = (order_id(id)?, (!user.operator).then_some(user.buyer));
-    let found = shop
-        .database
-        .read_async(move |connection| orders::find(connection, id, buyer))
-        .await?;
-    found.ok_or_else(Problem::unknown_order)
+    let found = shop.rows.order(id).await?;
+    found
+        .filter(|row| buyer.is_none_or(|buyer| row.buyer == buyer))
+        .map(|row| Order::from(&row))
+        .ok_or_else(Problem::unknown_order)
 }
 
 pub(super) fn order_id(text: &str) -> Result<OrderId, Problem> {

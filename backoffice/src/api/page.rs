@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use tidegate_shard_core::ChargeId;
 
-use crate::pay::{Asking, Charge, ChargeStatus, SimulatedAction, SimulatedCharge, Standing};
+use crate::pay::{Asking, Book, Charge, ChargeStatus, SimulatedAction, Standing};
 use crate::shop::Shop;
 use crate::time::rfc3339;
 
@@ -72,7 +72,7 @@ pub(super) async fn act(
     Redirect::to(&format!("/pay/simulated/{id}")).into_response()
 }
 
-async fn both(shop: &Shop, charge: &str) -> Result<Option<(Charge, SimulatedCharge)>, ()> {
+async fn both(shop: &Shop, charge: &str) -> Result<Option<(Charge, Book)>, ()> {
     let Ok(id) = ChargeId::parse(charge.as_bytes()) else {
         return Ok(None);
     };
@@ -81,7 +81,7 @@ async fn both(shop: &Shop, charge: &str) -> Result<Option<(Charge, SimulatedChar
     Ok(charge.zip(book))
 }
 
-fn page(charge: &Charge, book: &SimulatedCharge) -> String {
+fn page(charge: &Charge, book: &Book) -> String {
     let currency = String::from_utf8_lossy(&charge.currency);
     let amount = format!("{} {currency}", money(charge.amount));
     let facts = format!(

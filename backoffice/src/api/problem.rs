@@ -3,10 +3,10 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
+use tidegate_rows::RowsError;
 use tidegate_shard_core::Refusal;
 
 use crate::api::code::Code;
-use crate::database::DatabaseError;
 use crate::pay::Stuck;
 use crate::shards::NotDecided;
 
@@ -114,8 +114,8 @@ impl Problem {
     }
 }
 
-impl From<DatabaseError> for Problem {
-    fn from(error: DatabaseError) -> Problem {
+impl From<RowsError> for Problem {
+    fn from(error: RowsError) -> Problem {
         tracing::warn!(%error, "the store could not be asked");
         Problem::new(Code::StoreUnavailable, "the store cannot be read or written now")
     }

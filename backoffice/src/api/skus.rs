@@ -5,15 +5,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri, header};
-use rusqlite::Connection;
 use serde::Serialize;
+use tidegate_rows::RowsError;
 
 use crate::api::answer;
 use crate::api::caller::Operator;
 use crate::api::parameters::Parameters;
 use crate::api::problem::Problem;
 use crate::shop::Shop;
-use crate::skus::{self, Sku};
+use crate::skus::Sku;
 
 /// SKUs that an export reads at a time.
 const EXPORT_ROWS: usize = 500;
@@ -34,15 +34,22 @@ pub(super) async fn list(State(shop): State<Arc<Shop>>, uri: Uri) -> Result<Resp
     let limit = parameters.limit()?;
     let search = parameters.text("q").map(str::to_owned);
     let after = parameters.text("after").unwrap_or_default().to_owned();
-    let mut skus = shop
-        .database
-        .read_async(move |connection| skus::list(connection, search.as_deref(), &after, limit))
-        .await?;
-    let more = skus.len() > limit;
-    skus.truncate(limit);
+    let (skus, more) = page(&shop, search, after, limit).await?;
     let next = skus.last().filter(|_| more).map(|sku| sku.sku.clone());
     let link = next.as_deref().map(|next| parameters.link("/v1/skus", next));
     Ok(answer::page(&Page { skus, next }, link))
+}
+
+/// A page of SKUs after one, and whether there are more.
+async fn page(
+    shop: &Shop,
+    search: Option<String>,
+    after: String,
+    limit: usize,
+) -> Result<(Vec<Sku>, bool), RowsError> {
+    let rows = shop.rows.skus(search, after, limit + 1).await?;
+    let skus = rows.iter().take(limit).map(Sku::from).collect();
+    Ok((skus, rows.len() > limit))
 }
 
 /// `GET /v1/catalogue/export`: SKUs as lines of CSV (RFC 4180), as many as an answer may hold; `Link` leads to those after them. The columns'
@@ -54,10 +61,7 @@ pub(super) async fn export(
 ) -> Result<Response, Problem> {
     let parameters = Parameters::read(&uri, &["after"])?;
     let after = parameters.text("after").unwrap_or_default().to_owned();
-    let (text, next) = shop
-        .database
-        .read_async(move |connection| export_page(connection, after))
-        .await?;
+    let (text, next) = export_page(&shop, after).await?;
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present"),
         (
@@ -74,13 +78,12 @@ pub(super) async fn export(
 }
 
 /// Lines after a SKU until there are bytes enough, and the last SKU if there are more.
-fn export_page(connection: &Connection, mut after: String) -> rusqlite::Result<(Vec<u8>, Option<String>)> {
+async fn export_page(shop: &Shop, mut after: String) -> Result<(Vec<u8>, Option<String>), RowsError> {
     let mut text = Vec::new();
     loop {
-        let mut skus = skus::list(connection, None, &after, EXPORT_ROWS)?;
-        let more = skus.len() > EXPORT_ROWS;
-        skus.truncate(EXPORT_ROWS);
-        text.extend(lines(&skus, after.is_empty()));
+        let first = after.is_empty();
+        let (mut skus, more) = page(shop, None, after, EXPORT_ROWS).await?;
+        text.extend(lines(&skus, first));
         let Some(last) = skus.pop().filter(|_| more) else {
             return Ok((text, None));
         };

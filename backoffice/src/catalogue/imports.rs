@@ -1,16 +1,14 @@
 //! Imports: what the API asks of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension};
+use tidegate_rows::{Driver, Failure, ImportRow, ImportState, Part, Rows, RowsError};
 use tidegate_shard_core::{Millis, PutSku, SkuName};
 use tokio::sync::Notify;
 
-use super::ledger::{self, Failure, ImportRow, ImportState, Part};
 use super::part::{self, BadLine};
-use crate::database::{Database, DatabaseError};
 use crate::shop::SharedShards;
 use crate::time::Clock;
 
@@ -24,9 +22,11 @@ const BAD_LINES_SHOWN: usize = 100;
 /// Everything that has to do with imports.
 #[derive(Clone)]
 pub struct Imports {
-    pub(super) database: Arc<Database>,
+    pub(super) rows: Arc<dyn Rows>,
     pub(super) shards: SharedShards,
     pub(super) clock: Clock,
+    /// Who applies imports here.
+    pub(super) driver: Driver,
     /// An import waits to be applied.
     pub(super) wake: Arc<Notify>,
 }
@@ -64,21 +64,22 @@ pub enum ImportError {
     /// A part between the first and the last is not there.
     MissingPart(u32),
     /// The store.
-    Store(DatabaseError),
+    Store(RowsError),
 }
 
-impl From<DatabaseError> for ImportError {
-    fn from(error: DatabaseError) -> ImportError {
+impl From<RowsError> for ImportError {
+    fn from(error: RowsError) -> ImportError {
         ImportError::Store(error)
     }
 }
 
 impl Imports {
-    pub(crate) fn new(database: Arc<Database>, shards: SharedShards, clock: Clock) -> Imports {
+    pub(crate) fn new(rows: Arc<dyn Rows>, shards: SharedShards, clock: Clock) -> Imports {
         Imports {
-            database,
+            rows,
             shards,
             clock,
+            driver: new_driver(),
             wake: Arc::new(Notify::new()),
         }
     }
@@ -94,20 +95,14 @@ impl Imports {
         first_line: u64,
         text: String,
     ) -> Result<(), ImportError> {
-        let now = self.now();
         let part = Part {
             number,
             first_line,
             text,
         };
-        let asked = id.clone();
-        let kept = self
-            .database
-            .write_async(move |tx| ledger::put_part(tx, &id, &part, now))
-            .await?;
-        match kept {
+        match self.rows.put_part(id.clone(), part, self.now()).await? {
             true => Ok(()),
-            false => Err(ImportError::Started(self.find(asked).await?.0.state)),
+            false => Err(ImportError::Started(self.find(id).await?.0.state)),
         }
     }
 
@@ -116,16 +111,7 @@ impl Imports {
     /// # Errors
     /// [`ImportError::Unknown`], or the store's.
     pub async fn find(&self, id: String) -> Result<(ImportRow, Vec<Failure>), ImportError> {
-        let found = self
-            .database
-            .read_async(move |connection| {
-                let Some(row) = ledger::find(connection, &id)? else {
-                    return Ok(None);
-                };
-                Ok(Some((row, ledger::failures(connection, &id)?)))
-            })
-            .await?;
-        found.ok_or(ImportError::Unknown)
+        self.rows.import(id).await?.ok_or(ImportError::Unknown)
     }
 
     /// Looks at all `parts` of a file, as a whole, and changes nothing.
@@ -137,9 +123,19 @@ impl Imports {
         if row.state != ImportState::Uploading {
             return Err(ImportError::Started(row.state));
         }
-        self.database
-            .read_async(move |connection| check(connection, &id, parts))
-            .await?
+        let mut check = Check::default();
+        for number in 1..=parts {
+            let part = self.rows.part_after(id.clone(), number.checked_sub(1)).await?;
+            let part = part
+                .filter(|part| part.number == number)
+                .ok_or(ImportError::MissingPart(number))?;
+            let lines = part::lines(&part.text, part.first_line);
+            let known = self.rows.known_skus(doubtful(&lines)).await?;
+            for line in lines {
+                check.line(&known, line);
+            }
+        }
+        Ok(check.verdict())
     }
 
     /// Lets the lines of a file be applied that was found sound.
@@ -147,14 +143,9 @@ impl Imports {
     /// # Errors
     /// [`ImportError::Started`]: somebody was faster.
     pub async fn start(&self, id: String, parts: u32, lines: u64) -> Result<(), ImportError> {
-        let now = self.now();
-        let asked = id.clone();
-        let started = self
-            .database
-            .write_async(move |tx| ledger::start(tx, &id, parts, lines, now))
-            .await?;
-        if !started {
-            return Err(ImportError::Started(self.find(asked).await?.0.state));
+        let started = self.rows.start_import(id.clone(), parts, lines, self.now());
+        if !started.await? {
+            return Err(ImportError::Started(self.find(id).await?.0.state));
         }
         self.wake.notify_one();
         Ok(())
@@ -165,18 +156,17 @@ impl Imports {
     }
 }
 
-fn check(connection: &Connection, id: &str, parts: u32) -> rusqlite::Result<Result<Checked, ImportError>> {
-    let mut check = Check::default();
-    for number in 1..=parts {
-        let part = ledger::part_after(connection, id, number.checked_sub(1))?;
-        let Some(part) = part.filter(|part| part.number == number) else {
-            return Ok(Err(ImportError::MissingPart(number)));
-        };
-        for line in part::lines(&part.text, part.first_line) {
-            check.line(connection, line)?;
-        }
-    }
-    Ok(Ok(check.verdict()))
+/// A number of its own for each job. One that is drawn twice would only let two apply the same lines.
+fn new_driver() -> Driver {
+    Driver(getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id())))
+}
+
+/// SKUs of lines that only set what is known already.
+fn doubtful(lines: &[part::Line]) -> Vec<SkuName> {
+    let puts = lines.iter().filter_map(|line| line.as_ref().ok());
+    puts.filter(|(_, put)| lacks_fields(put))
+        .map(|(_, put)| put.sku)
+        .collect()
 }
 
 /// What is known of a file after some of its lines.
@@ -189,13 +179,11 @@ struct Check {
 }
 
 impl Check {
-    fn line(&mut self, connection: &Connection, line: part::Line) -> rusqlite::Result<()> {
+    /// Takes a line in; `known` are those of its part's SKUs that lack fields and that the store has.
+    fn line(&mut self, known: &HashSet<SkuName>, line: part::Line) {
         let (line, put) = match line {
             Ok(sound) => sound,
-            Err(bad) => {
-                self.fault(bad);
-                return Ok(());
-            }
+            Err(bad) => return self.fault(bad),
         };
         let bad = |column, detail| BadLine { line, column, detail };
         if let Some(before) = self.seen.insert(put.sku, line) {
@@ -211,11 +199,10 @@ impl Check {
                     format!("an import has at most {LINES_MAX} lines; divide the file"),
                 ));
             }
-        } else if lacks_fields(&put) && !is_known(connection, &put.sku)? {
+        } else if lacks_fields(&put) && !known.contains(&put.sku) {
             let detail = "a new SKU needs price, currency and stock".to_owned();
             self.fault(bad(None, detail));
         }
-        Ok(())
     }
 
     fn fault(&mut self, bad: BadLine) {
@@ -243,13 +230,4 @@ impl Check {
 
 fn lacks_fields(put: &PutSku) -> bool {
     put.price.is_none() || put.currency.is_none() || put.stock.is_none()
-}
-
-/// The store has the SKU. It follows the shards by moments: a SKU of this very second may still be missed.
-fn is_known(connection: &Connection, sku: &SkuName) -> rusqlite::Result<bool> {
-    let found = connection
-        .prepare_cached("SELECT 1 FROM skus WHERE sku = ?1")?
-        .query_row([sku.as_str()], |_| Ok(()))
-        .optional()?;
-    Ok(found.is_some())
 }

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use tidegate_rows::{DRIVER_LEASE_MS, Failure, RowsError, Taken};
 use tidegate_shard_core::{Command, Outcome, PutSku, Refusal};
 
 use super::imports::Imports;
-use super::ledger::{self, Failure};
 use super::part;
 use crate::api::Problem;
-use crate::database::DatabaseError;
 
 /// Lines whose outcome becomes durable together; so many are applied once more after a crash, at most.
 const STRIDE: usize = 64;
 /// Lines that are at the shards at the same time. An import may take its time: orders come first.
 const AT_ONCE: usize = 8;
+/// How long lines may be at the shards until they are sent again: well within the time after which another process takes the import over, so that
+/// none of them is set when the import after it has begun.
+const STRIDE_TIME: Duration = Duration::from_millis(DRIVER_LEASE_MS / 3);
 /// How long nothing is looked for without being told.
 const REST: Duration = Duration::from_secs(30);
 /// Pause after the store or a shard was not there, doubled up to the second.
@@ -36,55 +38,82 @@ impl Imports {
         }
     }
 
-    /// Applies the import that is next to its end; whether there was one.
-    pub(super) async fn run_once(&self) -> Result<bool, DatabaseError> {
-        let Some(id) = self.database.read_async(ledger::next).await? else {
+    /// Applies the import that is next to its end, or as long as it is this job's to apply; whether there was one.
+    pub(super) async fn run_once(&self) -> Result<bool, RowsError> {
+        let Some(taken) = self.rows.take_import(self.driver).await? else {
             return Ok(false);
         };
-        let asked = id.clone();
-        let row = self
-            .database
-            .read_async(move |connection| ledger::find(connection, &asked))
-            .await?;
         let mut due = Due {
-            skip: row.map_or(0, |row| row.done),
+            skip: taken.done,
             number: None,
+            taken,
         };
-        while self.apply_part(&id, &mut due).await? {}
-        let now = self.now();
-        let finished = id.clone();
-        self.database
-            .write_async(move |tx| ledger::finish(tx, &finished, now))
-            .await?;
-        tracing::info!(import = id, "an import of the catalogue is done");
+        loop {
+            match self.apply_part(&mut due).await? {
+                Applied::Part => {}
+                Applied::All => break,
+                Applied::TakenOver => {
+                    tracing::warn!(
+                        import = due.taken.id,
+                        "another process has taken this import over"
+                    );
+                    return Ok(false);
+                }
+            }
+        }
+        let id = due.taken.id.clone();
+        if self
+            .rows
+            .finish_import(self.driver, due.taken, self.now())
+            .await?
+        {
+            tracing::info!(import = id, "an import of the catalogue is done");
+        }
         Ok(true)
     }
 
-    /// Applies the lines of the next part that are not done; whether there was a part.
-    async fn apply_part(&self, id: &str, due: &mut Due) -> Result<bool, DatabaseError> {
-        let (asked, after) = (id.to_owned(), due.number);
-        let part = self
-            .database
-            .read_async(move |connection| ledger::part_after(connection, &asked, after))
-            .await?;
-        let Some(part) = part else { return Ok(false) };
+    /// Applies the lines of the next part that are not done.
+    async fn apply_part(&self, due: &mut Due) -> Result<Applied, RowsError> {
+        let Some(part) = self.rows.part_after(due.taken.id.clone(), due.number).await? else {
+            return Ok(Applied::All);
+        };
         due.number = Some(part.number);
         let lines = part::lines(&part.text, part.first_line);
         let done = (lines.len() as u64).min(due.skip);
         due.skip -= done;
         for stride in lines[done as usize..].chunks(STRIDE) {
+            if !self.apply_stride(stride, &mut due.taken).await? {
+                return Ok(Applied::TakenOver);
+            }
+        }
+        Ok(Applied::Part)
+    }
+
+    /// Applies a few lines and counts them; whether the import is still this job's.
+    async fn apply_stride(&self, stride: &[part::Line], taken: &mut Taken) -> Result<bool, RowsError> {
+        loop {
             let outcomes = stream::iter(stride.to_vec()).map(|line| self.apply(line));
-            let failures: Vec<Failure> = outcomes
+            let failures = outcomes
                 .buffer_unordered(AT_ONCE)
                 .filter_map(async |outcome| outcome.err())
-                .collect()
-                .await;
-            let (id, count, now) = (id.to_owned(), stride.len() as u64, self.now());
-            self.database
-                .write_async(move |tx| ledger::advance(tx, &id, count, &failures, now))
-                .await?;
+                .collect::<Vec<Failure>>();
+            let applied = tokio::time::timeout(STRIDE_TIME, failures).await;
+            let (count, failures) = match applied {
+                Ok(failures) => (stride.len() as u64, failures),
+                // The shards are not there: the job is, and says so.
+                Err(_) => (0, Vec::new()),
+            };
+            let counted = self
+                .rows
+                .advance_import(self.driver, taken.clone(), count, failures, self.now());
+            if !counted.await? {
+                return Ok(false);
+            }
+            taken.done += count;
+            if count > 0 {
+                return Ok(true);
+            }
         }
-        Ok(true)
     }
 
     async fn apply(&self, line: part::Line) -> Result<(), Failure> {
@@ -118,8 +147,20 @@ impl Imports {
     }
 }
 
+/// What came of a part.
+enum Applied {
+    /// Its lines have their outcome.
+    Part,
+    /// There was none any more.
+    All,
+    /// The import is another process's now.
+    TakenOver,
+}
+
 /// Where in a file an import stands.
 struct Due {
+    /// The import, and how many of its lines are counted.
+    taken: Taken,
     /// Lines that have their outcome and are still to be passed over.
     skip: u64,
     /// The last part that was looked at.

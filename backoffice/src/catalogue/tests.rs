@@ -28,7 +28,7 @@ impl Desk {
             let shard = shard.clone();
             Arc::new(move || shard.now())
         };
-        let imports = Imports::new(store.database().clone(), SharedShards(shard.clone()), clock);
+        let imports = Imports::new(Arc::new(store), SharedShards(shard.clone()), clock);
         Desk {
             _dir: dir,
             shard,

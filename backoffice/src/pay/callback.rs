@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use rusqlite::Connection;
+use tidegate_rows::{Callback, Charge, ChargeStatus, RowsError, Standing};
 use tidegate_shard_core::ChargeId;
 
-use crate::database::DatabaseError;
-use crate::pay::charge::{Charge, ChargeStatus};
-use crate::pay::provider::{Asking, Notice, ProviderError, Standing};
-use crate::pay::{Payments, ledger};
+use crate::pay::Payments;
+use crate::pay::provider::{Asking, Notice, ProviderError};
 
 /// Why a callback was not taken. Nothing was changed by it.
 #[derive(Debug)]
@@ -20,7 +18,7 @@ pub enum CallbackRefused {
     /// About other money than was asked for.
     WrongAmount,
     /// It could not be kept: the provider has to repeat it.
-    Store(DatabaseError),
+    Store(RowsError),
 }
 
 impl fmt::Display for CallbackRefused {
@@ -48,26 +46,32 @@ impl Payments {
             .notice(asking)
             .await
             .map_err(CallbackRefused::Provider)?;
-        let (raw, now) = (asking.raw.to_vec(), self.now());
-        let taken = self
-            .database
-            .write_async(move |tx| {
-                let Some(charge) = ledger::find(tx, &notice.charge)? else {
-                    return Ok(Err(CallbackRefused::UnknownCharge));
-                };
-                // Of an open charge the provider is asked again; a closed one nobody asks about, so what came for it goes back.
-                let is_over = matches!(charge.status, ChargeStatus::Closed | ChargeStatus::Declined);
-                if is_other_money(&charge, &notice) && !is_over {
-                    return Ok(Err(CallbackRefused::WrongAmount));
-                }
-                ledger::record_callback(tx, &charge, &raw, now)?;
-                take(tx, &charge, &notice, now).map(Ok)
-            })
-            .await
-            .map_err(CallbackRefused::Store)?;
-        taken?;
+        // A charge that moves on meanwhile is looked at again: it goes forward, so that ends.
+        while !self.keep(&notice, asking.raw).await? {}
         self.wake.notify_one();
         Ok(notice.charge)
+    }
+
+    /// Keeps it, if its charge still stands where it was seen when that is done.
+    async fn keep(&self, notice: &Notice, raw: &[u8]) -> Result<bool, CallbackRefused> {
+        let found = self.rows.charge(notice.charge).await;
+        let charge = found
+            .map_err(CallbackRefused::Store)?
+            .ok_or(CallbackRefused::UnknownCharge)?;
+        // Of an open charge the provider is asked again; a closed one nobody asks about, so what came for it goes back.
+        let is_over = matches!(charge.status, ChargeStatus::Closed | ChargeStatus::Declined);
+        if is_other_money(&charge, notice) && !is_over {
+            return Err(CallbackRefused::WrongAmount);
+        }
+        let callback = Callback {
+            charge: charge.id,
+            provider: charge.provider.clone(),
+            raw: raw.to_vec(),
+        };
+        self.rows
+            .keep_callback(callback, charge.status, becomes(&charge, notice), self.now())
+            .await
+            .map_err(CallbackRefused::Store)
     }
 }
 
@@ -76,19 +80,13 @@ fn is_other_money(charge: &Charge, notice: &Notice) -> bool {
     matches!(notice.standing, Standing::Paid { amount, currency } if (amount, currency) != (charge.amount, charge.currency))
 }
 
-/// Money is believed whatever was said before; a "no" only while nothing else is known.
-fn take(
-    connection: &Connection,
-    charge: &Charge,
-    notice: &Notice,
-    now: tidegate_shard_core::Millis,
-) -> rusqlite::Result<()> {
+/// Where the charge goes by it, if anywhere. Money is believed whatever was said before; a "no" only while nothing else is known.
+fn becomes(charge: &Charge, notice: &Notice) -> Option<ChargeStatus> {
     use ChargeStatus::{Approved, Closed, Created, Declined, RefundDue, Started};
-    let to = match (notice.standing, charge.status) {
-        (Standing::Paid { .. }, Closed | Declined) if is_other_money(charge, notice) => RefundDue,
-        (Standing::Paid { .. }, Created | Started | Declined | Closed) => Approved,
-        (Standing::Declined | Standing::Closed, Created | Started) => Declined,
-        _ => return Ok(()),
-    };
-    ledger::advance(connection, &charge.id, charge.status, to, now)
+    match (notice.standing, charge.status) {
+        (Standing::Paid { .. }, Closed | Declined) if is_other_money(charge, notice) => Some(RefundDue),
+        (Standing::Paid { .. }, Created | Started | Declined | Closed) => Some(Approved),
+        (Standing::Declined | Standing::Closed, Created | Started) => Some(Declined),
+        _ => None,
+    }
 }

@@ -2,13 +2,12 @@
 
 use std::fmt;
 
+use tidegate_rows::{Charge, ChargeStatus, RowsError, Standing};
 use tidegate_shard_core::outcome::{Bound, ChargeState};
 use tidegate_shard_core::{Caller, ChargeId, Command, Millis, OrderStatus, Outcome, Refusal};
 
-use crate::database::DatabaseError;
-use crate::pay::charge::{Charge, ChargeStatus};
-use crate::pay::provider::{ChargeRequest, ProviderError, Standing};
-use crate::pay::{Payments, ledger};
+use crate::pay::Payments;
+use crate::pay::provider::{ChargeRequest, ProviderError};
 use crate::shards::NotDecided;
 
 /// Callbacks may be lost, and an order may be cancelled: an open charge is looked at this often, well within the two minutes for
@@ -25,7 +24,7 @@ pub enum Stuck {
     /// The provider has not answered.
     Provider(ProviderError),
     /// The store cannot be written or read.
-    Store(DatabaseError),
+    Store(RowsError),
 }
 
 impl fmt::Display for Stuck {
@@ -53,8 +52,8 @@ impl From<ProviderError> for Stuck {
     }
 }
 
-impl From<DatabaseError> for Stuck {
-    fn from(error: DatabaseError) -> Stuck {
+impl From<RowsError> for Stuck {
+    fn from(error: RowsError) -> Stuck {
         Stuck::Store(error)
     }
 }
@@ -86,15 +85,12 @@ impl Payments {
                 Step::NotStarted(refusal) => (ChargeStatus::Closed, Some(refusal)),
                 Step::Wait(until) => {
                     if !seen.ended() {
-                        self.write(move |tx| ledger::postpone(tx, &id, seen, until, false))
-                            .await?;
+                        self.rows.postpone_charge(id, seen, until).await?;
                     }
                     return Ok(self.find(id).await?.unwrap_or(charge));
                 }
             };
-            let now = self.now();
-            self.write(move |tx| ledger::advance(tx, &id, seen, to, now))
-                .await?;
+            self.rows.advance_charge(id, seen, to, self.now()).await?;
             if let Some(refusal) = refusal {
                 return Err(Stuck::Refused(refusal));
             }
@@ -139,8 +135,8 @@ impl Payments {
                 currency: charge.currency,
                 subject: format!("Order {}", charge.order),
             };
-            let (id, url) = (charge.id, self.provider.create(&request).await?);
-            self.write(move |tx| ledger::note_url(tx, &id, &url)).await?;
+            let url = self.provider.create(&request).await?;
+            self.rows.note_payment_url(charge.id, url).await?;
         }
         match self.provider.query(charge.id).await? {
             Standing::Unknown | Standing::Open => {}
@@ -187,14 +183,13 @@ impl Payments {
     }
 
     async fn stored_end(&self, charge: &Charge) -> Result<ChargeStatus, Stuck> {
-        let order = charge.order;
-        let paid_by = self
-            .database
-            .read_async(move |connection| ledger::paid_by(connection, order))
-            .await?;
-        Ok(match paid_by {
-            Some(Some(paid_by)) if paid_by == charge.id.as_str() => ChargeStatus::Paid,
-            _ => ChargeStatus::RefundDue,
+        let order = self.rows.order(charge.order).await?;
+        let paid = order.is_some_and(|order| {
+            order.status == Some(OrderStatus::Confirmed) && order.charge == Some(charge.id)
+        });
+        Ok(match paid {
+            true => ChargeStatus::Paid,
+            false => ChargeStatus::RefundDue,
         })
     }
 
@@ -234,13 +229,6 @@ impl Payments {
             }
             _ => Closing::Closed,
         })
-    }
-
-    pub(super) async fn write(
-        &self,
-        job: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<()> + Send + 'static,
-    ) -> Result<(), DatabaseError> {
-        self.database.write_async(move |tx| job(tx)).await
     }
 }
 

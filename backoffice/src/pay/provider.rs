@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+use tidegate_rows::Standing;
 use tidegate_shard_core::ChargeId;
 
 /// A call to a provider. Dropping it may leave the call done or not done.
@@ -20,28 +21,6 @@ pub struct ChargeRequest {
     pub currency: [u8; 3],
     /// Shown to the buyer.
     pub subject: String,
-}
-
-/// Where a charge stands at the provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// The provider has never heard of it.
-    Unknown,
-    /// The buyer can pay.
-    Open,
-    /// The provider has the money.
-    Paid {
-        /// In minor units.
-        amount: u64,
-        /// ISO 4217 letters.
-        currency: [u8; 3],
-    },
-    /// The buyer or the bank said no.
-    Declined,
-    /// It can no longer be paid.
-    Closed,
-    /// The money went back.
-    Refunded,
 }
 
 /// What a callback says, once it was found to be the provider's.

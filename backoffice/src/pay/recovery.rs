@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use tidegate_rows::RowsError;
 
 use crate::pay::drive::Stuck;
-use crate::pay::{Charge, Payments, ledger};
+use crate::pay::{Charge, Payments};
 
 /// Charges in one round at most.
 const BATCH: usize = 64;
@@ -34,12 +35,8 @@ impl Payments {
     }
 
     /// One round over what is due; how many charges it looked at.
-    pub(super) async fn recover_once(&self) -> Result<usize, crate::database::DatabaseError> {
-        let now = self.now();
-        let due = self
-            .database
-            .read_async(move |connection| ledger::due(connection, now, BATCH))
-            .await?;
+    pub(super) async fn recover_once(&self) -> Result<usize, RowsError> {
+        let due = self.rows.due_charges(self.now(), BATCH).await?;
         let count = due.len();
         stream::iter(due)
             .for_each_concurrent(AT_ONCE, |charge| self.try_on(charge))
@@ -55,22 +52,15 @@ impl Payments {
             tracing::warn!(charge = charge.id.as_str(), error = %stuck, "a charge does not move on; it is tried again");
         }
         let pause = (RETRY_MS.0 << charge.attempts.min(10)).min(RETRY_MS.1);
-        let (id, next_at) = (charge.id, self.now().after(pause));
-        let postponed = self.write(move |tx| {
-            // It may have moved before it got stuck.
-            let Some(now) = ledger::find(tx, &id)? else {
-                return Ok(());
-            };
-            ledger::postpone(tx, &id, now.status, next_at, true)
-        });
+        // It may have moved before it got stuck.
+        let postponed = self.rows.retry_charge(charge.id, self.now().after(pause));
         if let Err(error) = postponed.await {
             tracing::warn!(charge = charge.id.as_str(), %error, "a charge could not be postponed");
         }
     }
 
     async fn rest(&self) -> Duration {
-        let next = self.database.read_async(ledger::next_due).await;
-        match next {
+        match self.rows.next_charge_due().await {
             Ok(Some(at)) => Duration::from_millis(at.0.saturating_sub(self.now().0)).min(REST_MAX),
             Ok(None) | Err(_) => REST_MAX,
         }

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
-use tidegate_shard_core::{ChargeId, Millis};
+use tidegate_rows::{Book, Decision, Rows, RowsError, Standing};
+use tidegate_shard_core::ChargeId;
 
-use crate::database::Database;
-use crate::pay::provider::{Asking, ChargeRequest, Doing, Notice, Provider, ProviderError, Standing};
+use crate::pay::provider::{Asking, ChargeRequest, Doing, Notice, Provider, ProviderError};
 use crate::time::Clock;
 
 /// How late a delayed payment arrives.
@@ -26,22 +24,9 @@ pub enum SimulatedAction {
     Delay,
 }
 
-/// A charge as the page shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SimulatedCharge {
-    /// In minor units.
-    pub amount: u64,
-    /// ISO 4217 letters.
-    pub currency: [u8; 3],
-    /// Where it stands.
-    pub standing: Standing,
-    /// When an approved payment will arrive.
-    pub pays_at: Option<Millis>,
-}
-
 /// The provider `simulated`.
 pub struct Simulated {
-    database: Arc<Database>,
+    rows: Arc<dyn Rows>,
     clock: Clock,
 }
 
@@ -62,10 +47,10 @@ struct Message<'a> {
 }
 
 impl Simulated {
-    /// A provider that keeps its books in `database`.
+    /// A provider that keeps its books in `rows`.
     #[must_use]
-    pub fn new(database: Arc<Database>, clock: Clock) -> Simulated {
-        Simulated { database, clock }
+    pub fn new(rows: Arc<dyn Rows>, clock: Clock) -> Simulated {
+        Simulated { rows, clock }
     }
 
     /// Does what the buyer asked for, if the charge is open; gives the callback that follows, if one does. Doing it again gives
@@ -79,23 +64,12 @@ impl Simulated {
         action: SimulatedAction,
     ) -> Result<Option<Vec<u8>>, ProviderError> {
         let now = (self.clock)();
-        let (word, pays_at) = match action {
-            SimulatedAction::Approve => ("paid", None),
-            SimulatedAction::Decline => ("declined", None),
-            SimulatedAction::Delay => ("open", Some(now.after(DELAY_MS).0 as i64)),
+        let decision = match action {
+            SimulatedAction::Approve => Decision::Pay,
+            SimulatedAction::Decline => Decision::Decline,
+            SimulatedAction::Delay => Decision::PayAt(now.after(DELAY_MS)),
         };
-        let book = self
-            .write(move |connection| {
-                arrive(connection, &charge, now)?;
-                connection
-                    .prepare_cached(
-                        "UPDATE simulated_charges SET standing = ?2, pays_at = ?3
-                         WHERE charge = ?1 AND standing = 'open' AND pays_at IS NULL",
-                    )?
-                    .execute(params![charge.as_str(), word, pays_at])?;
-                find(connection, &charge)
-            })
-            .await?;
+        let book = answered(self.rows.decide_book(charge, decision, now).await)?;
         Ok(book.and_then(|book| message(&charge, &book)))
     }
 
@@ -103,24 +77,13 @@ impl Simulated {
     ///
     /// # Errors
     /// They cannot be read.
-    pub async fn look(&self, charge: ChargeId) -> Result<Option<SimulatedCharge>, ProviderError> {
-        let now = (self.clock)();
-        self.write(move |connection| {
-            arrive(connection, &charge, now)?;
-            find(connection, &charge)
-        })
-        .await
+    pub async fn look(&self, charge: ChargeId) -> Result<Option<Book>, ProviderError> {
+        answered(self.rows.book(charge, (self.clock)()).await)
     }
+}
 
-    async fn write<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, ProviderError> {
-        self.database
-            .write_async(move |tx| job(tx))
-            .await
-            .map_err(ProviderError::unreachable)
-    }
+fn answered<T>(answer: Result<T, RowsError>) -> Result<T, ProviderError> {
+    answer.map_err(ProviderError::unreachable)
 }
 
 impl Provider for Simulated {
@@ -129,18 +92,14 @@ impl Provider for Simulated {
     }
 
     fn create<'a>(&'a self, request: &'a ChargeRequest) -> Doing<'a, String> {
-        let (charge, amount, currency) = (request.charge, request.amount, request.currency);
+        let ChargeRequest {
+            charge,
+            amount,
+            currency,
+            ..
+        } = *request;
         Box::pin(async move {
-            self.write(move |connection| {
-                connection
-                    .prepare_cached(
-                        "INSERT INTO simulated_charges (charge, amount, currency, standing) VALUES (?1, ?2, ?3, 'open')
-                         ON CONFLICT DO NOTHING",
-                    )?
-                    .execute(params![charge.as_str(), amount as i64, letters(&currency)])
-                    .map(drop)
-            })
-            .await?;
+            answered(self.rows.open_book(charge, amount, currency).await)?;
             Ok(format!("/pay/simulated/{charge}"))
         })
     }
@@ -157,29 +116,13 @@ impl Provider for Simulated {
     fn close(&self, charge: ChargeId) -> Doing<'_, Standing> {
         let now = (self.clock)();
         Box::pin(async move {
-            let book = self
-                .write(move |connection| {
-                    arrive(connection, &charge, now)?;
-                    connection
-                        .prepare_cached(
-                            "INSERT INTO simulated_charges (charge, amount, currency, standing) VALUES (?1, 0, 'XXX', 'closed')
-                             ON CONFLICT DO UPDATE SET standing = 'closed', pays_at = NULL WHERE standing = 'open'",
-                        )?
-                        .execute([charge.as_str()])?;
-                    find(connection, &charge)
-                })
-                .await?;
+            let book = answered(self.rows.close_book(charge, now).await)?;
             Ok(book.map_or(Standing::Closed, |book| book.standing))
         })
     }
 
     fn refund(&self, charge: ChargeId) -> Doing<'_, ()> {
-        Box::pin(self.write(move |connection| {
-            connection
-                .prepare_cached("UPDATE simulated_charges SET standing = 'refunded' WHERE charge = ?1 AND standing = 'paid'")?
-                .execute([charge.as_str()])
-                .map(drop)
-        }))
+        Box::pin(async move { answered(self.rows.refund_book(charge).await) })
     }
 
     fn notice<'a>(&'a self, asking: Asking<'a>) -> Doing<'a, Notice> {
@@ -213,52 +156,7 @@ impl Provider for Simulated {
     }
 }
 
-/// A delayed payment arrives once its time has come.
-fn arrive(connection: &Connection, charge: &ChargeId, now: Millis) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "UPDATE simulated_charges SET standing = 'paid', pays_at = NULL
-             WHERE charge = ?1 AND standing = 'open' AND pays_at <= ?2",
-        )?
-        .execute(params![charge.as_str(), now.0 as i64])
-        .map(drop)
-}
-
-fn find(connection: &Connection, charge: &ChargeId) -> rusqlite::Result<Option<SimulatedCharge>> {
-    connection
-        .prepare_cached(
-            "SELECT amount, currency, standing, pays_at FROM simulated_charges WHERE charge = ?1",
-        )?
-        .query_row([charge.as_str()], |row| {
-            let wrong = |column, what: &str| {
-                rusqlite::Error::FromSqlConversionFailure(column, Type::Text, what.into())
-            };
-            let amount = row.get::<_, i64>(0)? as u64;
-            let currency: String = row.get(1)?;
-            let currency = currency
-                .as_bytes()
-                .try_into()
-                .map_err(|_| wrong(1, "not three letters"))?;
-            let standing = match row.get_ref(2)?.as_str()? {
-                "open" => Standing::Open,
-                "paid" => Standing::Paid { amount, currency },
-                "declined" => Standing::Declined,
-                "closed" => Standing::Closed,
-                "refunded" => Standing::Refunded,
-                _ => return Err(wrong(2, "an unknown standing")),
-            };
-            let pays_at = row.get::<_, Option<i64>>(3)?.map(|at| Millis(at as u64));
-            Ok(SimulatedCharge {
-                amount,
-                currency,
-                standing,
-                pays_at,
-            })
-        })
-        .optional()
-}
-
-fn message(charge: &ChargeId, book: &SimulatedCharge) -> Option<Vec<u8>> {
+fn message(charge: &ChargeId, book: &Book) -> Option<Vec<u8>> {
     let event = match book.standing {
         Standing::Paid { .. } => "paid",
         Standing::Declined => "declined",

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Savepoint, TransactionBehavior};
+use tidegate_rows::{Answer, RowsError};
 
 use crate::database::{Database, DatabaseError};
 
@@ -57,6 +58,25 @@ impl Sqlite {
     /// The file's writer and readers.
     pub fn database(&self) -> &Arc<Database> {
         &self.database
+    }
+
+    /// What the shop reads.
+    pub(super) fn reading<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        Box::pin(async move { self.database.read_async(query).await.map_err(RowsError::new) })
+    }
+
+    /// What the shop writes: in a savepoint of its own.
+    pub(super) fn writing<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Answer<'_, T> {
+        Box::pin(async move {
+            let job = move |savepoint: &mut Savepoint<'_>| job(savepoint);
+            self.database.write_async(job).await.map_err(RowsError::new)
+        })
     }
 }
 

@@ -88,7 +88,7 @@ fn start(
         .build()
         .map_err(threads)?;
     let source = behind.host.feed(marks).ok_or("the shards have ended")?;
-    let shop = Shop::new(Arc::clone(store.database()), Arc::new(DeskShards(behind.desk)));
+    let shop = Shop::new(Arc::new(store.clone()), Arc::new(DeskShards(behind.desk)));
     let feed = Feed::start(HostSource(source), store, stats).map_err(threads)?;
     let router = api::router(Arc::clone(&shop));
     runtime.spawn(async move { shop.run().await });
