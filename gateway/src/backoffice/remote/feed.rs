@@ -93,10 +93,13 @@ impl Following {
         }
         tracing::info!(store = welcome.store, "the backoffice follows");
         let (published, applied) = (shard_marks(welcome.published), shard_marks(welcome.applied));
-        let feed = match published.is_empty() {
-            true => self.feeder.feed(&applied),
-            false => self.feeder.feed_of_bus(&published, &applied),
+        // Without a bus, what the store has is published.
+        let published = if published.is_empty() {
+            &applied
+        } else {
+            &published
         };
+        let feed = self.feeder.feed_of_bus(published, &applied);
         let (tell, told) = words::channel();
         let pump = Pump::new(
             feed,
