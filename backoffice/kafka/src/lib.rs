@@ -24,6 +24,7 @@
 mod bus;
 mod client;
 mod error;
+mod facts;
 mod message;
 mod reader;
 mod settings;
@@ -34,6 +35,7 @@ mod topic;
 
 pub use bus::KafkaBus;
 pub use error::Fault;
+pub use facts::{Facts, TopicFacts, facts};
 pub use message::{MessageError, VERSION, decode, encode};
 pub use settings::{Compression, GROUP_SHARDS, Settings};
 pub use source::KafkaSource;

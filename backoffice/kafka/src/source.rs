@@ -82,6 +82,12 @@ impl KafkaSource {
         Ok(source)
     }
 
+    /// Shards that cannot be read any more.
+    pub fn stopped(&self) -> impl Iterator<Item = u16> {
+        let stopped = self.cursors.iter().filter(|(_, cursor)| cursor.stopped);
+        stopped.map(|(shard, _)| *shard)
+    }
+
     /// Has each shard read from after what was given. One that its partition does not have is stopped.
     fn seek(&mut self) -> Result<(), Fault> {
         let search = Search::new(&self.settings)?;

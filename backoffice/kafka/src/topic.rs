@@ -55,7 +55,7 @@ pub(crate) fn ensure(settings: &Settings, reader: &Reader) -> Result<Topic, Faul
     examine(settings, &admin)
 }
 
-fn options(settings: &Settings) -> AdminOptions {
+pub(crate) fn options(settings: &Settings) -> AdminOptions {
     AdminOptions::new()
         .request_timeout(Some(settings.call_timeout))
         .operation_timeout(Some(settings.call_timeout))
@@ -120,8 +120,12 @@ fn examine(settings: &Settings, admin: &AdminClient<DefaultClientContext>) -> Re
     })
 }
 
-fn number(config: &ConfigResource, name: &str) -> Option<i64> {
-    config.get(name)?.value.as_ref()?.parse().ok()
+pub(crate) fn number(config: &ConfigResource, name: &str) -> Option<i64> {
+    text(config, name)?.parse().ok()
+}
+
+pub(crate) fn text<'a>(config: &'a ConfigResource, name: &str) -> Option<&'a str> {
+    config.get(name)?.value.as_deref()
 }
 
 #[cfg(test)]

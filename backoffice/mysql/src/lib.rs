@@ -27,6 +27,7 @@
 mod batch;
 mod columns;
 mod error;
+mod facts;
 mod fold;
 pub mod queries;
 mod read;
@@ -37,6 +38,7 @@ mod statement;
 mod store;
 
 pub use error::MysqlError;
-pub use read::{PAGE_MAX, Page, Reader, StepRead};
+pub use facts::{Facts, Tables, facts};
+pub use read::{PAGE_MAX, Page, Reader, StepRead, StoreMarks};
 pub use settings::Settings;
 pub use store::Mysql;

@@ -24,6 +24,9 @@ pub const WITH_SKU: &str = "SELECT o.id, o.buyer, o.subject, o.status, o.total, 
 /// What happened to an order. Parameters: id.
 pub const HISTORY: &str = "SELECT op, shard, at, kind, detail FROM history WHERE order_id = ? ORDER BY op";
 
+/// The store's name, and how far it has each shard; one row without a shard where it has none.
+pub const MARKS: &str = "SELECT s.name, m.shard, m.applied_op, m.applied_chain FROM store s LEFT JOIN marks m ON m.applied_op > 0";
+
 /// The lines of so many orders, by order and SKU. Parameters: their ids.
 #[must_use]
 pub fn lines(orders: usize) -> String {

@@ -11,6 +11,10 @@ use crate::columns::{Columns, order_of, text};
 use crate::session::timed;
 use crate::{MysqlError, Settings, queries};
 
+mod marks;
+
+pub use marks::StoreMarks;
+
 /// Orders on a page at most: its lines come by one statement.
 pub const PAGE_MAX: usize = 128;
 

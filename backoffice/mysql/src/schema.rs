@@ -12,6 +12,9 @@ use crate::MysqlError;
 /// itself, so each must be able to run again after a start that died in the midst.
 const MIGRATIONS: &[&str] = &[include_str!("schema/0001_orders.sql")];
 
+/// The version that this program brings the tables to.
+pub(crate) const VERSION: usize = MIGRATIONS.len();
+
 /// How long one starter waits for another's migrations, in seconds.
 const LOCK_WAIT_S: u32 = 60;
 

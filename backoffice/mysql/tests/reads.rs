@@ -12,7 +12,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, Row, Value};
 use shop::{Shop, sku};
 use tidegate_follow::{Change, OrderRow, OrderRows, Store};
-use tidegate_mysql::{Mysql, Page, Reader, queries};
+use tidegate_mysql::{Mysql, Page, Reader, Tables, facts, queries};
 use tidegate_shard_core::{Buyer, Entry, OrderId, OrderStatus};
 
 /// A store that has a day, and the rows that it should have.
@@ -80,6 +80,46 @@ fn pages_of_a_buyers_orders_newest_first_hold_each_once_also_by_status() {
         assert_eq!(reader.order(OrderId(1)).await.unwrap(), None);
         assert_eq!(reader.history(OrderId(1)).await.unwrap(), []);
     });
+}
+
+#[test]
+fn how_far_the_store_is_is_read_as_it_was_written_and_a_new_store_has_a_name_and_no_marks() {
+    let Some(scratch) = Scratch::make() else { return };
+    let reader = Reader::new(scratch.settings()).unwrap();
+    block_on(async { assert!(reader.marks().await.is_err(), "there are no tables yet") });
+    let mut store = scratch.open();
+    let read = || block_on(async { Reader::new(scratch.settings()).unwrap().marks().await.unwrap() });
+    let new = read();
+    assert_eq!((new.name.as_str(), new.marks.len()), (store.name(), 0));
+    store.apply(&Shop::new(3, 12).log).unwrap();
+    let mut marks = read().marks;
+    marks.sort_by_key(|mark| mark.shard);
+    assert_eq!(marks, store.marks().unwrap());
+}
+
+#[test]
+fn a_look_at_the_server_finds_whose_the_tables_are_and_what_the_user_may_and_changes_nothing() {
+    let Some(scratch) = Scratch::make() else { return };
+    let look = || block_on(async { facts(&scratch.settings()).await.unwrap() });
+    let empty = look();
+    assert_eq!(empty.tables, Tables::None);
+    assert_eq!(empty.flush, Some(1));
+    assert!(empty.rights.contains("INSERT") && empty.rights.contains("CREATE"));
+    assert!(!empty.read_only && !empty.tls && empty.packet_max > Some(1 << 20));
+    let name = scratch.open().name().to_owned();
+    let Tables::Ours {
+        version,
+        known,
+        name: found,
+    } = look().tables
+    else {
+        panic!("they are the store's")
+    };
+    assert_eq!((version, found), (known, Some(name)));
+    let Some(other) = Scratch::make() else { return };
+    other.run("CREATE TABLE orders (id INT)");
+    let found = block_on(async { facts(&other.settings()).await.unwrap() });
+    assert_eq!(found.tables, Tables::Foreign);
 }
 
 #[test]
