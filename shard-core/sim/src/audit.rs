@@ -51,6 +51,8 @@ struct History {
     durable: u64,
     /// The last op that the bus has.
     published: u64,
+    /// The last op that a message to another shard depended on.
+    sent: u64,
     last_id: OrderId,
     claims: Vec<(u64, Claim)>,
     /// The op of the last stock row of each SKU.
@@ -147,8 +149,10 @@ impl Audit {
 
     /// A message left a shard. That it waits for the bus as well is not looked at here: what comes of one that did not is found when a disk
     /// is lost.
-    pub fn sent(&self, shard: ShardId, op: Op) -> Result<(), Broken> {
-        let durable = self.shards[usize::from(shard.0)].durable;
+    pub fn sent(&mut self, shard: ShardId, op: Op) -> Result<(), Broken> {
+        let known = &mut self.shards[usize::from(shard.0)];
+        known.sent = op.0.max(known.sent);
+        let durable = known.durable;
         match op.0 <= durable {
             true => Ok(()),
             false => Err(format!(
@@ -180,6 +184,12 @@ impl Audit {
                     mark.op
                 ));
             }
+            if before.sent > mark.op {
+                return Err(format!(
+                    "shard {shard}: the disk is lost, the bus has op {}, and another shard was told of op {}",
+                    mark.op, before.sent
+                ));
+            }
             for record in bus.partition(shard) {
                 let entry = Entry::decode(&record.payload).map_err(|error| format!("{error:?}"))?;
                 left.note(ShardId(shard), &entry)?;
@@ -189,7 +199,7 @@ impl Audit {
             }
             let known = &mut left.shards[usize::from(shard)];
             (known.claims, known.rows) = (claims, rows);
-            (known.durable, known.published) = (mark.op, mark.op);
+            (known.durable, known.published, known.sent) = (mark.op, mark.op, before.sent);
         }
         *self = left;
         Ok(())

@@ -7,12 +7,15 @@ use tidegate_follow::{Mark, Next, Record, StoreError, check};
 use crate::plan::BusPlan;
 use crate::rng::Rng;
 
+/// Shards whose records are in one transaction.
+const GROUP: usize = 2;
+
 /// Why a batch was not published, or no answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// No broker answers.
     Down,
-    /// The transaction was aborted.
+    /// A transaction was aborted, and others were not.
     Aborted,
     /// It was committed, and the answer was lost.
     AnswerLost,
@@ -92,10 +95,18 @@ impl tidegate_follow::Bus for Bus {
     fn publish(&mut self, batch: &[Record]) -> Result<(), StoreError<Trouble>> {
         let fate = self.fate();
         self.troubles += u64::from(fate.is_err());
-        if let Err(trouble @ (Trouble::Down | Trouble::Aborted)) = fate {
-            return Err(StoreError::Failed(trouble));
+        if fate == Err(Trouble::Down) {
+            return Err(StoreError::Failed(Trouble::Down));
         }
-        for record in batch {
+        // A batch is a transaction a group of shards, and each ends by itself.
+        let mut aborts = vec![false; self.partitions.len() / GROUP + 1];
+        if fate == Err(Trouble::Aborted) {
+            aborts.fill_with(|| self.rng.percent(50));
+        }
+        for record in batch
+            .iter()
+            .filter(|record| !aborts[usize::from(record.shard) / GROUP])
+        {
             let next = check(self.mark(record.shard), record).map_err(StoreError::Parted)?;
             if next == Next::New {
                 self.partitions[usize::from(record.shard)].push(record.clone());

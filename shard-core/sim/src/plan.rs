@@ -39,7 +39,7 @@ pub struct StoreFaults {
 pub struct BusPlan {
     /// From one transaction to the next, from and to.
     pub transaction_us: (u64, u64),
-    /// In percent: transactions of which nothing is committed.
+    /// In percent: batches of which some transactions are aborted.
     pub aborted: u64,
     /// In percent: transactions that are committed, and whose answer is lost.
     pub lost_answers: u64,
@@ -47,6 +47,8 @@ pub struct BusPlan {
     pub downs: Vec<(u64, u64)>,
     /// When the machine's disk is lost.
     pub losses: Vec<u64>,
+    /// In percent: how often it is lost where some transactions of a batch are committed and others not.
+    pub midway_losses: u64,
     /// Hashes that a feed may remember.
     pub hashes: usize,
     /// Answers that may wait for it.
@@ -67,6 +69,7 @@ impl BusPlan {
             losses: (0..rng.between(1, 2))
                 .map(|_| rng.between(100 * MS, until))
                 .collect(),
+            midway_losses: [0, 10, 30][rng.index(3)],
             hashes: [40, 400, 4000][rng.index(3)],
             answers_max: [3, 1000][rng.index(2)],
             gather_ms: [150, 400, 1000][rng.index(3)],

@@ -6,7 +6,7 @@ use tidegate_node::{Fed, FeedError, open, segments};
 use tidegate_shard_core::Entry;
 
 use super::follow::Off;
-use crate::bus::Bus;
+use crate::bus::{Bus, Trouble};
 use crate::disk::Disk;
 use crate::plan::{MS, Plan};
 use crate::queue::{Event, Live};
@@ -16,7 +16,9 @@ use crate::world::{Broken, World};
 impl World {
     /// A transaction of the bus, if there is a bus and a machine.
     pub(crate) fn publish(&mut self) -> Result<(), Broken> {
-        let Some(plan) = &self.plan.bus else { return Ok(()) };
+        let Some(plan) = self.plan.bus.clone() else {
+            return Ok(());
+        };
         let next = self.now + self.rng.between(plan.transaction_us.0, plan.transaction_us.1);
         self.queue.plan(next, Event::Publish);
         let Some(machine) = &mut self.machine else {
@@ -32,8 +34,16 @@ impl World {
         self.audit.published(bus.marks());
         match done {
             Ok(()) => {}
+            Err(StoreError::Failed(Trouble::Aborted))
+                if !self.calm && self.rng.percent(plan.midway_losses) =>
+            {
+                return self.lose_disk();
+            }
             // The same batch is handed in again.
-            Err(StoreError::Failed(_)) => return Ok(()),
+            Err(StoreError::Failed(_)) => {
+                self.tell_published();
+                return Ok(());
+            }
             Err(error) => return Err(format!("the bus refuses a batch: {error}")),
         }
         for record in std::mem::take(&mut following.batch) {
