@@ -1,14 +1,16 @@
 //! Requests of the slow lane: a head and a body come as parts, and so does the answer.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use tidegate_api::convert::exchange::{answer_to_message, head_from_message};
 use tidegate_api::pb::{AnswerPart, RequestPart, answer_part, request_part};
+use tidegate_backoffice::api::{Code, Problem};
 use tonic::{Status, Streaming};
 use tower::ServiceExt as _;
 
@@ -20,10 +22,10 @@ const PART_BYTES: usize = 64 << 10;
 /// Parts of an answer. Dropping it, as a call that is cancelled does, drops what makes the answer.
 pub type AnswerStream = Pin<Box<dyn Stream<Item = Result<AnswerPart, Status>> + Send>>;
 
-/// Answers requests by a router.
+/// Answers requests by a router, once there is one: what it answers from may have to be reached first.
 #[derive(Clone, Debug)]
 pub struct Exchanges {
-    router: Router,
+    router: Arc<OnceLock<Router>>,
     metrics: Arc<ApiMetrics>,
 }
 
@@ -45,10 +47,18 @@ impl Drop for UnderWay {
 }
 
 impl Exchanges {
-    /// By this router. Requests have the lane's `Option<Caller>` and `RequestId` in their extensions.
+    /// Without a router: requests are answered 503 and nothing is done.
     #[must_use]
-    pub fn new(router: Router, metrics: Arc<ApiMetrics>) -> Exchanges {
-        Exchanges { router, metrics }
+    pub fn new(metrics: Arc<ApiMetrics>) -> Exchanges {
+        Exchanges {
+            router: Arc::default(),
+            metrics,
+        }
+    }
+
+    /// From now on by this router, if there is none yet. Requests have the lane's `Option<Caller>` and `RequestId` in their extensions.
+    pub fn open(&self, router: Router) {
+        _ = self.router.set(router);
     }
 
     /// Answers one. The body is read as the router asks for it, so HTTP/2's window holds back who sends.
@@ -62,9 +72,12 @@ impl Exchanges {
         };
         let request = head_from_message(head, Body::from_stream(data(parts)))
             .map_err(|malformed| Status::invalid_argument(malformed.to_string()))?;
-        let answer = match self.router.clone().oneshot(request).await {
-            Ok(answer) => answer,
-            Err(never) => match never {},
+        let answer = match self.router.get() {
+            Some(router) => match router.clone().oneshot(request).await {
+                Ok(answer) => answer,
+                Err(never) => match never {},
+            },
+            None => not_yet(),
         };
         let (head, body) = answer.into_parts();
         let exact = body.size_hint().exact();
@@ -81,6 +94,11 @@ impl Exchanges {
             let _ = &under_way;
         })))
     }
+}
+
+fn not_yet() -> Response {
+    let line = "the shop's database has not been reached since this backoffice began: nothing was done";
+    Problem::new(Code::StoreUnavailable, line).into_response()
 }
 
 /// The body's data. A part that is no data breaks it.

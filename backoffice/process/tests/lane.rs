@@ -1,7 +1,9 @@
-//! The gRPC server with a router of the test's own: exchanges, the desk, who is let in, health. No database and no broker.
+//! Exchanges and the desk, over the gRPC server with a router of the test's own. No database and no broker.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+#[path = "support/server.rs"]
+#[allow(dead_code, reason = "other tests need more of it")]
+mod server;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,87 +13,15 @@ use axum::extract::{Extension, Request};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use server::{Served, client, serve, until};
 use tidegate_api::convert::{command, outcome};
-use tidegate_api::pb::backoffice_client::BackofficeClient;
 use tidegate_api::pb::{self, answer_part, desk_answer, request_part};
 use tidegate_backoffice::shards::{NotDecided, Shards as _};
 use tidegate_lane::{Caller, RequestId};
-use tidegate_process::config::{Config, Sources};
-use tidegate_process::desk::Desk;
-use tidegate_process::exchange::Exchanges;
-use tidegate_process::health::{Health, Severity};
-use tidegate_process::metrics::Metrics;
-use tidegate_process::server;
-use tidegate_process::service::Service;
 use tidegate_shard_core::{Command, Outcome, Refusal};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use tonic::{Code, Status};
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
-
-/// A running server.
-struct Served {
-    address: SocketAddr,
-    desk: Arc<Desk>,
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
-    stopping: CancellationToken,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.stopping.cancel();
-    }
-}
-
-fn config(set: &[String]) -> Config {
-    let sources = Sources {
-        set: set.to_vec(),
-        ..Sources::default()
-    };
-    sources.load().expect("a configuration")
-}
-
-async fn serve(set: &[String], router: Router) -> Served {
-    let config = config(set);
-    let stopping = CancellationToken::new();
-    let (metrics, health) = (Arc::new(Metrics::default()), Arc::new(Health::default()));
-    let desk = Arc::new(Desk::new(Arc::clone(&metrics.api), stopping.clone()));
-    let service = Service {
-        desk: Some(Arc::clone(&desk)),
-        exchanges: Some(Exchanges::new(router, Arc::clone(&metrics.api))),
-        ..Service::default()
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (watched, ends) = (Arc::clone(&health), stopping.clone());
-    tokio::spawn(async move {
-        server::serve(&config, listener, service, watched, ends)
-            .await
-            .expect("it serves");
-    });
-    Served {
-        address,
-        desk,
-        health,
-        metrics,
-        stopping,
-    }
-}
-
-async fn channel(served: &Served) -> Channel {
-    let address = format!("http://{}", served.address);
-    Channel::from_shared(address).unwrap().connect().await.unwrap()
-}
-
-async fn client(served: &Served) -> BackofficeClient<Channel> {
-    BackofficeClient::new(channel(served).await)
-}
 
 fn head(method: &str, target: &str) -> pb::RequestPart {
     let head = pb::RequestHead {
@@ -165,6 +95,20 @@ async fn a_request_comes_to_the_router_with_who_asks_and_its_answer_goes_back_wi
 }
 
 #[tokio::test]
+async fn before_there_is_a_shop_a_request_is_answered_503_with_the_published_code() {
+    let served = serve(&[], None).await;
+    let answer = client(&served)
+        .await
+        .exchange(tokio_stream::iter([head("GET", "/v1/skus")]))
+        .await
+        .unwrap();
+    let (head, body) = whole(answer.into_inner()).await.unwrap();
+    assert_eq!(head.status, 503);
+    assert!(String::from_utf8_lossy(&body).contains("\"store_unavailable\""));
+    assert!(head.headers.iter().any(|header| header.name == "retry-after"));
+}
+
+#[tokio::test]
 async fn a_body_and_an_answer_of_many_parts_are_streamed_whole() {
     let served = serve(&[], Router::new().route("/echo", post(echo))).await;
     let bytes: Vec<u8> = (0..5_000_000_u32).map(|at| (at / 7) as u8).collect();
@@ -208,17 +152,6 @@ async fn a_call_that_is_given_up_ends_what_works_on_it() {
     call.abort();
     until(|| dropped.load(Ordering::SeqCst) == 1).await;
     until(|| served.metrics.api.under_way.get() == 0).await;
-}
-
-async fn until(true_: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !true_() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(5),
-            "it becomes true within 5 s"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test]
@@ -346,118 +279,4 @@ async fn a_role_that_the_process_has_not_is_said_to_be_missing() {
     let refused = refused.expect_err("a refusal");
     assert_eq!(refused.code(), Code::Unimplemented);
     assert!(refused.message().contains("process.roles"), "{refused}");
-}
-
-async fn health_of(served: &Served, service: &str) -> i32 {
-    let mut client = HealthClient::new(channel(served).await);
-    let request = HealthCheckRequest {
-        service: service.into(),
-    };
-    client.check(request).await.unwrap().into_inner().status
-}
-
-#[tokio::test]
-async fn health_is_told_by_role_and_needs_no_token() {
-    let folder = tempfile::tempdir().unwrap();
-    let token = folder.path().join("token");
-    std::fs::write(&token, "0123456789abcdef").unwrap();
-    let served = serve(&[format!("grpc.token_file={}", token.display())], Router::new()).await;
-    let (well, ill) = (ServingStatus::Serving as i32, ServingStatus::NotServing as i32);
-    assert_eq!(health_of(&served, "tidegate.v1.Backoffice").await, well);
-    served.health.set(
-        tidegate_process::config::Role::Store,
-        Severity::Degraded,
-        "shard 3",
-    );
-    let begun = Instant::now();
-    while health_of(&served, "store").await != ill {
-        assert!(begun.elapsed() < Duration::from_secs(5));
-    }
-    assert_eq!(
-        health_of(&served, "tidegate.v1.Backoffice").await,
-        well,
-        "one shard is not all"
-    );
-    let refused = client(&served).await.desk(tokio_stream::iter([])).await;
-    assert_eq!(refused.expect_err("no token").code(), Code::Unauthenticated);
-    let right = |mut request: tonic::Request<()>| {
-        let value = "Bearer 0123456789abcdef".parse().unwrap();
-        request.metadata_mut().insert("authorization", value);
-        Ok(request)
-    };
-    let mut client = BackofficeClient::with_interceptor(channel(&served).await, right);
-    assert!(client.desk(ReceiverStream::new(mpsc::channel(1).1)).await.is_ok());
-}
-
-/// An authority's certificate and a pair that it signed, as PEM.
-struct Pair {
-    cert: String,
-    key: String,
-}
-
-struct Authority {
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-    pem: String,
-}
-
-impl Authority {
-    fn new() -> Authority {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let pem = params.self_signed(&key).unwrap().pem();
-        Authority {
-            issuer: rcgen::Issuer::new(params, key),
-            pem,
-        }
-    }
-
-    fn sign(&self, name: &str) -> Pair {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-        Pair {
-            cert: params.signed_by(&key, &self.issuer).unwrap().pem(),
-            key: key.serialize_pem(),
-        }
-    }
-}
-
-fn write(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
-    let path = folder.path().join(name);
-    std::fs::write(&path, text).unwrap();
-    path
-}
-
-#[tokio::test]
-async fn with_an_authority_only_edges_with_its_certificates_are_let_in() {
-    let folder = tempfile::tempdir().unwrap();
-    let (servers, edges, others) = (Authority::new(), Authority::new(), Authority::new());
-    let pair = servers.sign("localhost");
-    let cert = write(&folder, "cert.pem", &pair.cert);
-    let key = write(&folder, "key.pem", &pair.key);
-    let ca = write(&folder, "ca.pem", &edges.pem);
-    let set = [
-        format!("grpc.cert={}", cert.display()),
-        format!("grpc.key={}", key.display()),
-        format!("grpc.client_ca={}", ca.display()),
-    ];
-    let served = serve(&set, Router::new()).await;
-    let dial = async |pair: Option<Pair>| {
-        let mut tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(&servers.pem))
-            .domain_name("localhost");
-        if let Some(pair) = pair {
-            tls = tls.identity(Identity::from_pem(pair.cert, pair.key));
-        }
-        let endpoint = Channel::from_shared(format!("https://{}", served.address)).unwrap();
-        let channel = endpoint.tls_config(tls).unwrap().connect().await;
-        let mut client = BackofficeClient::new(channel.map_err(|error| error.to_string())?);
-        let desk = client.desk(ReceiverStream::new(mpsc::channel(1).1)).await;
-        desk.map(|_| ()).map_err(|status| status.to_string())
-    };
-    dial(Some(edges.sign("edge-1"))).await.expect("an edge of ours");
-    dial(Some(others.sign("edge-1")))
-        .await
-        .expect_err("of somebody else's");
-    dial(None).await.expect_err("without a certificate");
 }

@@ -48,7 +48,7 @@ section! {
 section! {
     /// `[grpc]`
     RawGrpc {
-        listen: String = "127.0.0.1:9911".into(),
+        listen: String = "127.0.0.1:7445".into(),
         cert: String = String::new(),
         key: String = String::new(),
         client_ca: String = String::new(),
@@ -100,7 +100,7 @@ section! {
 section! {
     /// `[admin]`
     RawAdmin {
-        listen: String = "127.0.0.1:9912".into(),
+        listen: String = "127.0.0.1:7446".into(),
     }
 }
 

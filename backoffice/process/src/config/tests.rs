@@ -101,7 +101,7 @@ fn the_environment_beats_the_file_and_set_beats_both_and_roles_beat_all() {
 
 #[test]
 fn elsewhere_than_on_loopback_it_wants_tls_and_to_know_who_dials() {
-    let open = "grpc.listen=0.0.0.0:9911";
+    let open = "grpc.listen=0.0.0.0:7445";
     let tls = ["grpc.cert=/c.pem", "grpc.key=/k.pem"];
     assert!(problem(&[open]).contains("grpc.cert"));
     assert!(problem(&[open, tls[0], tls[1]]).contains("grpc.client_ca or grpc.token_file"));
@@ -144,7 +144,7 @@ fn values_that_make_no_sense_are_refused_with_their_key() {
             &["kafka.more={ \"sasl.password\" = \"x\" }"],
             "kafka.password_file",
         ),
-        (&["admin.listen=9912"], "admin.listen"),
+        (&["admin.listen=7446"], "admin.listen"),
         (&["logging.filter=info,=x=y"], "logging.filter"),
     ] {
         let line = problem(set);

@@ -51,3 +51,56 @@ pub(super) fn certificates(config: &Config) -> Option<Check> {
         ),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Verdict;
+    use super::*;
+    use crate::config::Sources;
+
+    fn config(set: &[&str]) -> Config {
+        let sources = Sources {
+            set: set.iter().map(|set| (*set).to_owned()).collect(),
+            ..Sources::default()
+        };
+        sources.load().unwrap()
+    }
+
+    #[test]
+    fn a_door_that_is_open_to_a_network_is_a_warning_even_if_it_was_asked_for() {
+        assert_eq!(reach(&config(&[])).verdict, Verdict::Ok);
+        let open = config(&["grpc.listen=0.0.0.0:7445", "grpc.insecure=true"]);
+        assert_eq!(reach(&open).verdict, Verdict::Warn);
+        let closed = config(&[
+            "grpc.listen=0.0.0.0:7445",
+            "grpc.cert=/c",
+            "grpc.key=/k",
+            "grpc.client_ca=/a",
+        ]);
+        assert_eq!(reach(&closed).verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_found_before_a_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = ["a.example", "b.example"]
+            .map(|name| rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap());
+        let write = |name: &str, text: String| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let cert = write("cert.pem", one.cert.pem());
+        let right = write("key.pem", one.signing_key.serialize_pem());
+        let wrong = write("other.pem", other.signing_key.serialize_pem());
+        let verdict = |key: &str| {
+            let set = [format!("grpc.cert={cert}"), format!("grpc.key={key}")];
+            let config = config(&[&set[0], &set[1]]);
+            certificates(&config).map(|check| check.verdict)
+        };
+        assert_eq!(verdict(&right), Some(Verdict::Ok));
+        assert_eq!(verdict(&wrong), Some(Verdict::Fail));
+        assert_eq!(verdict("/nowhere"), Some(Verdict::Fail));
+        assert_eq!(certificates(&config(&[])), None);
+    }
+}

@@ -241,7 +241,7 @@ fn socket(key: &str, text: &str) -> Checked<SocketAddr> {
     text.parse().map_err(|_| {
         ConfigError::new(
             key,
-            format!("`{text}` is no address with a port, such as 127.0.0.1:9911 or [::1]:9911"),
+            format!("`{text}` is no address with a port, such as 127.0.0.1:7445 or [::1]:7445"),
         )
     })
 }
