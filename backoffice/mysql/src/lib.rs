@@ -27,6 +27,7 @@
 mod batch;
 mod columns;
 mod error;
+pub mod fences;
 mod fold;
 pub mod queries;
 mod read;
