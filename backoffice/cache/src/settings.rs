@@ -150,6 +150,8 @@ mod tests {
     #[test]
     fn defaults_are_sound_and_every_wrong_setting_is_named() {
         assert!(Settings::new("redis://127.0.0.1:6379").check().is_ok());
+        let tls = Settings::new("rediss://127.0.0.1:6379").check().expect("TLS");
+        assert!(tls.tls.is_some());
         let wrong: [(&str, fn(&mut Settings)); 7] = [
             ("prefix", |s| s.prefix = "a b".into()),
             ("invalidators", |s| s.invalidators.push(String::new())),

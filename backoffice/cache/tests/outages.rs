@@ -68,6 +68,8 @@ async fn while_redis_is_killed_reads_go_to_the_loader_bounded_and_it_comes_back_
     let (cache, invalidator) = followed(settings).await;
     assert_eq!(read(&cache, "sku:1", 1).await, 1);
     redis.kill();
+    // Longer than near_life.
+    sleep(MS(50)).await;
     let (now, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let begun = Instant::now();
     let asked: Vec<_> = (0..2000)
