@@ -28,6 +28,7 @@ mod batch;
 mod columns;
 mod error;
 mod facts;
+pub mod fences;
 mod fold;
 pub mod queries;
 mod read;

@@ -10,7 +10,10 @@ use crate::MysqlError;
 
 /// The migrations, oldest first. What was released is never edited: a change is a further file. MySQL commits each statement of these by
 /// itself, so each must be able to run again after a start that died in the midst.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001_orders.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001_orders.sql"),
+    include_str!("schema/0009_fences.sql"),
+];
 
 /// The version that this program brings the tables to.
 pub(crate) const VERSION: usize = MIGRATIONS.len();
