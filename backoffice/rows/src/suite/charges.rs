@@ -213,7 +213,7 @@ pub async fn a_callback_is_kept_once_and_with_what_it_changed_or_not_at_all(
         rows.keep_callback(callback(1, &raw), Approved, None, NOW.after(9))
     });
     assert!(repeats.await.iter().all(|kept| *kept));
-    assert_eq!(kept(), [raw.clone()], "verbatim, and once");
+    assert_eq!(kept(), std::slice::from_ref(&raw), "verbatim, and once");
     // As another one, and of another charge.
     let padded = [&raw[..], b" "].concat();
     let more = a.keep_callback(callback(1, &padded), Approved, Some(Paid), NOW);

@@ -108,7 +108,7 @@ fn order(number: u64) -> Vec<(u16, Entry)> {
         buyer: buyer(user),
         subject: USERS[user].into(),
         key: KeyHash([number as u8; 16]),
-        body: BodyHash(number.into()),
+        body: BodyHash(number),
         lines: skus[..=number as usize % 3].iter().copied().map(line).collect(),
         total: number * 100,
         currency: *b"CNY",
