@@ -37,9 +37,11 @@ fn main() -> Result<(), Failure> {
         Duration::ZERO
     };
     let threads: Vec<_> = (0..connections)
-        .map(|_| {
+        .map(|number| {
             let (config, address, request) = (Arc::clone(&config), address.clone(), request.clone());
-            std::thread::spawn(move || ask_until(until, pause, config, &address, &request))
+            // One after another, so that a rate is a rate and not a burst of all of them.
+            let first = Instant::now() + pause * number / connections;
+            std::thread::spawn(move || ask_until((first, until), pause, config, &address, &request))
         })
         .collect();
     let mut statuses = BTreeMap::<String, u64>::new();
@@ -56,7 +58,7 @@ fn main() -> Result<(), Failure> {
 }
 
 fn ask_until(
-    until: Instant,
+    (first, until): (Instant, Instant),
     pause: Duration,
     config: Arc<rustls::ClientConfig>,
     address: &str,
@@ -65,7 +67,7 @@ fn ask_until(
     let tls = rustls::ClientConnection::new(config, ServerName::try_from("localhost")?)?;
     let mut stream = rustls::StreamOwned::new(tls, TcpStream::connect(address)?);
     let mut counts = BTreeMap::new();
-    let mut next = Instant::now();
+    let mut next = first;
     while Instant::now() < until {
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
         next += pause;

@@ -30,6 +30,8 @@ struct Kept {
     /// What must not happen.
     wrong: Vec<String>,
     hellos: Vec<pb::Hello>,
+    /// Nothing is published: records are taken, and no mark goes back.
+    silent: bool,
 }
 
 impl Kept {
@@ -121,11 +123,15 @@ impl Backoffice for Small {
                     Some(from_edge::Message::Records(records)) => {
                         let mut kept = small.kept.lock().unwrap();
                         records.records.iter().for_each(|record| kept.take(record));
-                        let applied = kept.marks.values().copied().collect();
+                        if kept.silent {
+                            continue;
+                        }
+                        let published = kept.marks.values().copied().collect();
                         pb::ToEdge {
                             message: Some(to_edge::Message::Marks(pb::Marks {
+                                // What the store has was published.
                                 published: Vec::new(),
-                                applied,
+                                applied: published,
                             })),
                         }
                     }
@@ -384,6 +390,43 @@ fn commands_of_the_backoffice_reach_the_shards_and_come_back_answered() {
             other => panic!("{ticket}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn an_order_is_acknowledged_only_once_it_is_published_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (small, _said) = Small::new("here");
+    let mut served = small.serve(anywhere());
+    let gateway = start(folder.path(), &served, &["shards.durability=replicated"]);
+    let (alice, operator) = (
+        gateway.token("alice", None),
+        gateway.token("root", Some("operator")),
+    );
+    let mut client = gateway.connect();
+    let sku = r#"{"name":"A","price":5,"currency":"EUR","stock":9}"#;
+    let made = client.request("PUT", "/v1/skus/A", &operator, &[], sku);
+    assert!(made.status == 201 || made.status == 200, "{made:?}");
+    assert_eq!(client.place(&alice, "published", "A", 1).status, 201);
+    small.kept.lock().unwrap().silent = true;
+    let unknown = client.place(&alice, "silent", "A", 1);
+    assert_eq!(
+        (unknown.status, unknown.member("code").as_str()),
+        (504, "outcome_unknown")
+    );
+    // The next welcome says what there is after all.
+    small.kept.lock().unwrap().silent = false;
+    let address = served.address;
+    drop(served);
+    served = small.serve(address);
+    let mut again = None;
+    until("the bus is back", || {
+        let answer = gateway.connect().place(&alice, "silent", "A", 1);
+        again = (answer.status < 300).then_some(answer);
+        again.is_some()
+    });
+    let stock = gateway.connect().request("GET", "/v1/stock/A", &alice, &[], "");
+    assert!(stock.body.contains("\"held\":2"), "the same order: {stock:?}");
+    drop(served);
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod batch;
 mod columns;
 mod error;
 mod facts;
+pub mod fences;
 mod fold;
 mod pooled;
 pub mod queries;

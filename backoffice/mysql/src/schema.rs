@@ -13,6 +13,7 @@ use crate::MysqlError;
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001_orders.sql"),
     include_str!("schema/0002_shop.sql"),
+    include_str!("schema/0003_fences.sql"),
 ];
 
 /// The version that this program brings the tables to.

@@ -22,7 +22,7 @@ pub struct HostFeed {
     keepers: Keepers,
 }
 
-/// Makes feeds of a running host.
+/// Makes feeds of a running host, one after the other: a log has one follower.
 #[derive(Debug)]
 pub struct Feeder {
     pub(crate) data_dir: PathBuf,
@@ -33,26 +33,46 @@ pub struct Feeder {
 }
 
 impl Feeder {
-    /// A feed for a store that has each shard up to its mark, of which the log is told at once. The one before it is dropped first: a log
-    /// has one follower.
+    /// A feed for a store that has each shard up to its mark, of which the log is told at once.
     pub fn feed(&self, marks: &[ShardMark]) -> HostFeed {
-        let feed = HostFeed {
+        let feed = self.feed_from(marks);
+        feed.has_applied(marks);
+        feed
+    }
+
+    /// A feed for a bus that has each shard up to its mark in `published`, and behind it a store that has those in `applied`: it begins where
+    /// the bus is, since the store is behind that.
+    pub fn feed_of_bus(&self, published: &[ShardMark], applied: &[ShardMark]) -> HostFeed {
+        let mut feed = self.feed_from(published);
+        feed.has_applied(applied);
+        feed.has_published(published);
+        feed
+    }
+
+    fn feed_from(&self, marks: &[ShardMark]) -> HostFeed {
+        HostFeed {
             feed: Feed::new(&self.manifest, marks),
             files: OsFiles::behind_writers(&self.data_dir),
             shared: Arc::clone(&self.shared),
             mailboxes: self.mailboxes.clone(),
             keepers: self.keepers.clone(),
-        };
-        // The store may have died between a commit and its word of it: what it has is told by whoever follows next.
-        marks
-            .iter()
-            .filter(|mark| mark.op > 0)
-            .for_each(|mark| feed.tell(*mark));
-        feed
+        }
     }
 }
 
 impl HostFeed {
+    /// The store may have died between a commit and its word of it: what it has is told by whoever follows next.
+    fn has_applied(&self, marks: &[ShardMark]) {
+        let told = marks.iter().filter(|mark| mark.op > 0);
+        told.for_each(|mark| self.tell(*mark));
+    }
+
+    /// And so is what the bus has, as far as the log agrees: a shard that it does not agree on is stopped.
+    fn has_published(&mut self, marks: &[ShardMark]) {
+        let told = marks.iter().filter(|mark| mark.op > 0);
+        told.for_each(|mark| _ = self.published(*mark));
+    }
+
     /// Hands out durable records that the store does not have, verbatim, a segment's at most; see [`Feed::read`].
     ///
     /// # Errors
@@ -81,8 +101,8 @@ impl HostFeed {
         applied
     }
 
-    /// The bus has the mark's shard up to its op: answers that waited for it may leave. It frees nothing. Tell of every transaction, and at
-    /// the beginning of the tail that the bus has: a mark ahead of what was handed out is believed when reading comes by.
+    /// The bus has the mark's shard up to its op: answers that waited for it may leave. It frees nothing, and a mark ahead of what was
+    /// handed out is believed when reading comes by. Only for a feed of [`Host::feed_of_bus`](crate::Host::feed_of_bus).
     ///
     /// # Errors
     /// The mark is not of what was handed out; its shard is stopped.

@@ -166,8 +166,12 @@ impl Host {
         Some(self.feeder()?.feed(marks))
     }
 
-    /// Makes feeds, one after the other, for a store that is reached anew now and then. Drop it before [`Host::stop`], as a feed. `None`
-    /// once the host has stopped.
+    /// As [`Host::feed`], for a bus with a store behind it; see [`Feeder::feed_of_bus`].
+    pub fn feed_of_bus(&self, published: &[ShardMark], applied: &[ShardMark]) -> Option<HostFeed> {
+        Some(self.feeder()?.feed_of_bus(published, applied))
+    }
+
+    /// Makes feeds, for a store that is reached anew now and then. Drop it before [`Host::stop`], as a feed. `None` once the host has stopped.
     pub fn feeder(&self) -> Option<Feeder> {
         Some(Feeder {
             data_dir: self.data_dir.clone(),

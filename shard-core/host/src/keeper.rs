@@ -16,6 +16,7 @@ use tidegate_node::open::OldLogs;
 use tidegate_node::{OpenConfig, segments};
 use tidegate_shard_core::{Op, ShardId};
 
+use crate::background::give_way;
 use crate::disk::direct::open_direct;
 use crate::os_files::{OsFiles, named};
 use crate::scrub::{self, ScrubStats};
@@ -279,7 +280,7 @@ fn take_checkpoints(
 ) {
     let mut files = OsFiles::new(data_dir);
     // It may take its time; orders come first.
-    _ = rustix::process::nice(10);
+    give_way();
     while let Ok(job) = jobs.recv() {
         let Job::Checkpoint { thread, job } = job else {
             continue;

@@ -10,6 +10,7 @@
 //!     └──────────────ring, one bell a batch ◄── replies, gated ◄──────────┘
 //! ```
 
+mod background;
 pub mod clock;
 pub mod config;
 pub mod disk;
@@ -29,6 +30,7 @@ pub mod start_error;
 pub mod stats;
 mod thread;
 
+pub use background::give_way;
 pub use config::{HostConfig, WriterChoice};
 pub use feed::{Feeder, HostFeed};
 pub use host::{Failure, Host, Progress};

@@ -19,6 +19,7 @@ use tidegate_log::{
 };
 use tidegate_node::{Files, checkpoint, open, segments};
 
+use crate::background::give_way;
 use crate::os_files::OsFiles;
 
 /// How long the thread rests between two passes: damage is found within the hour, and an idle shop's disk stays idle.
@@ -43,7 +44,7 @@ pub(crate) fn scrub(data_dir: &Path, bytes_per_s: u64, stats: &ScrubStats, ended
     if bytes_per_s == 0 {
         return;
     }
-    _ = rustix::process::nice(10);
+    give_way();
     let pace = Pace { bytes_per_s, ended };
     loop {
         match pass(data_dir, &pace, stats, &mut |fault| {

@@ -77,11 +77,7 @@ struct Bus {
 impl Bus {
     fn start(host: &Host, topic: &Arc<Mutex<Topic>>) -> Bus {
         let marks: Vec<_> = (0..4).map(|shard| topic.lock().unwrap().mark(shard)).collect();
-        let mut feed = host.feed(&marks).unwrap();
-        marks
-            .iter()
-            .filter(|mark| mark.op > 0)
-            .for_each(|mark| feed.published(*mark).unwrap());
+        let mut feed = host.feed_of_bus(&marks, &[]).unwrap();
         let topic = Arc::clone(topic);
         let (down, over): (Arc<AtomicBool>, Arc<AtomicBool>) = Default::default();
         let (is_down, is_over, into) = (Arc::clone(&down), Arc::clone(&over), Arc::clone(&topic));

@@ -137,7 +137,7 @@ impl Feed {
             if self.logs[at].done {
                 continue;
             }
-            if self.unmarked >= self.unmarked_max {
+            if self.unmarked >= self.unmarked_max && !self.forget_published() {
                 return Ok(Fed::Full);
             }
             // A shard's records of an earlier layout come before those of the current one.
@@ -293,10 +293,6 @@ impl Feed {
             return Err(Parted::Gap { mark, given: 0 });
         };
         let believed = cursor.published(mark)?;
-        // Half of them are for what no mark came back for, so that the bus never finds the feed full because the store is slow.
-        if believed && self.unmarked > self.unmarked_max / 2 {
-            self.unmarked -= cursor.forget_published();
-        }
         self.published.extend(believed.then_some(mark));
         Ok(())
     }
@@ -304,6 +300,17 @@ impl Feed {
     /// The next mark of the bus that was found right. Give it to the node, which lets out by it what waits for the bus.
     pub fn pop_published(&mut self) -> Option<ShardMark> {
         self.published.pop_front()
+    }
+
+    /// Makes room by the hashes of published records, so that the bus never finds the feed full because the store is slow. Says whether
+    /// there is room then.
+    fn forget_published(&mut self) -> bool {
+        self.unmarked -= self
+            .cursors
+            .iter_mut()
+            .map(Cursor::forget_published)
+            .sum::<usize>();
+        self.unmarked < self.unmarked_max
     }
 
     /// Everything durable was read: a mark of the bus that lies beyond is of a log that this one is not.

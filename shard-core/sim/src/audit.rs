@@ -14,6 +14,7 @@ use tidegate_shard_core::{
     ShardId, SkuName, StockView, shard_of,
 };
 
+use crate::bus::Bus;
 use crate::clients::Sku;
 use crate::machine::Machine;
 use crate::plan::Plan;
@@ -48,6 +49,10 @@ struct History {
     entries: Vec<(Entry, u64)>,
     /// The last op that is known to be durable; `entries` may be behind.
     durable: u64,
+    /// The last op that the bus has.
+    published: u64,
+    /// The last op that a message to another shard depended on.
+    sent: u64,
     last_id: OrderId,
     claims: Vec<(u64, Claim)>,
     /// The op of the last stock row of each SKU.
@@ -126,12 +131,77 @@ impl Audit {
 
     /// Something left a shard: rule 15.
     pub fn left(&self, shard: ShardId, op: Op, what: &str) -> Result<(), Broken> {
-        let durable = self.shards[usize::from(shard.0)].durable;
+        let known = &self.shards[usize::from(shard.0)];
+        if self.plan.bus.is_some() && op.0 > known.published {
+            return Err(format!(
+                "shard {shard}: {what} left with op {op}, and only {} is published",
+                known.published
+            ));
+        }
+        let durable = known.durable;
         if op.0 > durable {
             return Err(format!(
                 "shard {shard}: {what} left with op {op}, and only {durable} is durable"
             ));
         }
+        Ok(())
+    }
+
+    /// A message left a shard. That it waits for the bus as well is not looked at here: what comes of one that did not is found when a disk
+    /// is lost.
+    pub fn sent(&mut self, shard: ShardId, op: Op) -> Result<(), Broken> {
+        let known = &mut self.shards[usize::from(shard.0)];
+        known.sent = op.0.max(known.sent);
+        let durable = known.durable;
+        match op.0 <= durable {
+            true => Ok(()),
+            false => Err(format!(
+                "shard {shard}: a message to another shard left with op {op}, and only {durable} is durable"
+            )),
+        }
+    }
+
+    /// The bus has committed a transaction.
+    pub fn published(&mut self, marks: impl Iterator<Item = tidegate_follow::Mark>) {
+        for mark in marks {
+            self.shards[usize::from(mark.shard)].published = mark.op;
+        }
+    }
+
+    /// The disk is lost: what is durable now is what the bus has, and everything that ever left depends on no more than that.
+    pub fn only_the_bus_is_left(&mut self, bus: &Bus) -> Result<(), Broken> {
+        let mut left = Audit::new(&self.plan);
+        left.acknowledged = std::mem::take(&mut self.acknowledged);
+        for (shard, before) in (0..).zip(&mut self.shards) {
+            let (claims, rows) = (
+                std::mem::take(&mut before.claims),
+                std::mem::take(&mut before.rows),
+            );
+            let mark = bus.mark(shard);
+            if let Some((op, claim)) = claims.iter().find(|(op, _)| *op > mark.op) {
+                return Err(format!(
+                    "shard {shard}: the disk is lost, the bus has op {}, and an answer depended on op {op}: {claim:?}",
+                    mark.op
+                ));
+            }
+            if before.sent > mark.op {
+                return Err(format!(
+                    "shard {shard}: the disk is lost, the bus has op {}, and another shard was told of op {}",
+                    mark.op, before.sent
+                ));
+            }
+            for record in bus.partition(shard) {
+                let entry = Entry::decode(&record.payload).map_err(|error| format!("{error:?}"))?;
+                left.note(ShardId(shard), &entry)?;
+                left.shards[usize::from(shard)]
+                    .entries
+                    .push((entry, record.chain));
+            }
+            let known = &mut left.shards[usize::from(shard)];
+            (known.claims, known.rows) = (claims, rows);
+            (known.durable, known.published, known.sent) = (mark.op, mark.op, before.sent);
+        }
+        *self = left;
         Ok(())
     }
 

@@ -12,6 +12,10 @@ pub enum Bug {
     ReplyBeforeSync,
     /// A message to another shard leaves before its op is synced.
     MessageBeforeSync,
+    /// An answer leaves before its op is on the bus, where it should wait for that.
+    AnswerBeforePublished,
+    /// A message to another shard leaves before its op is on the bus, where it should wait for that.
+    MessageBeforePublished,
     /// A payment that comes after the order expired is taken as if the stock were still held.
     ConfirmAfterExpiry,
     /// After a restart ids follow the clock, whatever was issued before.
@@ -44,9 +48,11 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 16] = [
+    pub const ALL: [Bug; 18] = [
         Bug::ReplyBeforeSync,
         Bug::MessageBeforeSync,
+        Bug::AnswerBeforePublished,
+        Bug::MessageBeforePublished,
         Bug::ConfirmAfterExpiry,
         Bug::IdReuseAfterClockStep,
         Bug::AbortAnswerDoesNotBind,
@@ -86,6 +92,12 @@ impl Bug {
         match self {
             Bug::ReplyBeforeSync => config.node.planted = tidegate_node::Planted::ReplyBeforeSync,
             Bug::MessageBeforeSync => config.node.planted = tidegate_node::Planted::MessageBeforeSync,
+            Bug::AnswerBeforePublished => {
+                config.node.planted = tidegate_node::Planted::AnswerBeforePublished;
+            }
+            Bug::MessageBeforePublished => {
+                config.node.planted = tidegate_node::Planted::MessageBeforePublished;
+            }
             Bug::SegmentFreedTooEarly => config.node.planted = tidegate_node::Planted::SegmentFreedTooEarly,
             Bug::FreedByNewestCheckpoint => {
                 config.node.planted = tidegate_node::Planted::FreedByNewestCheckpoint;

@@ -6,6 +6,7 @@
 
 mod audit;
 mod bug;
+mod bus;
 mod clients;
 mod disk;
 mod machine;

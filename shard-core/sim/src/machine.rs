@@ -12,6 +12,7 @@ use crate::queue::{Event, Live};
 use crate::world::{Broken, World, until_us};
 
 mod follow;
+mod publish;
 mod upkeep;
 
 pub use follow::Following;
@@ -123,7 +124,7 @@ impl World {
         };
         self.machine = Some(Machine {
             threads: opened.nodes.into_iter().map(thread).collect(),
-            following: Following::new(&self.plan, &opened.manifest, &self.store),
+            following: Following::new(&self.plan, &opened.manifest, &self.store, self.bus.as_ref())?,
             manifest: opened.manifest,
             old_logs: opened.old_logs,
             config,
@@ -143,6 +144,9 @@ impl World {
 
     /// Stops the machine, and plans its next start.
     pub(crate) fn stop(&mut self, stop: Stop) -> Result<(), Broken> {
+        if stop == Stop::DiskLost {
+            return self.lose_disk();
+        }
         let Some(machine) = &mut self.machine else {
             return Ok(());
         };
@@ -213,6 +217,12 @@ impl World {
             Live::Written(thread) => self.written(thread),
             Live::Prepare(thread, segment) => self.prepare(thread, segment),
             Live::Checkpoint(thread, job) => self.checkpoint(thread, &job),
+            Live::Published(mark) => {
+                let thread = self.running().thread_of(ShardId(mark.shard));
+                let told = self.node(thread).published(mark);
+                told.map_err(|parted| parted.to_string())?;
+                self.pump(thread)
+            }
             Live::Applied(mark) => {
                 let thread = self.running().thread_of(ShardId(mark.shard));
                 let now = self.tell_time(thread);
@@ -251,8 +261,7 @@ impl World {
         }
         for other in 0..self.threads() {
             while let Some(envelope) = self.node(thread).pop_send(other) {
-                self.audit
-                    .left(envelope.from, envelope.op, "a message to another shard")?;
+                self.audit.sent(envelope.from, envelope.op)?;
                 self.carry(thread, other, envelope);
             }
         }

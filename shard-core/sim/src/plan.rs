@@ -1,7 +1,7 @@
 //! What a seed decides before a run begins.
 
 use tidegate_follow::Bounds;
-use tidegate_node::{NodeConfig, OpenConfig};
+use tidegate_node::{Durability, NodeConfig, OpenConfig};
 use tidegate_shard_core::{Limits, Millis, ShardConfig, ShardId};
 
 use crate::bug::Bug;
@@ -19,6 +19,8 @@ pub enum Stop {
     PowerLoss,
     /// A sync fails, which ends the process.
     SyncFailure,
+    /// The machine is gone with its disk; only where answers wait for a bus.
+    DiskLost,
 }
 
 /// How often a transaction of the store goes wrong, each in percent.
@@ -30,6 +32,49 @@ pub struct StoreFaults {
     pub lost_answers: u64,
     /// The store's side dies in it.
     pub deaths: u64,
+}
+
+/// A bus that answers wait for.
+#[derive(Clone, Debug)]
+pub struct BusPlan {
+    /// From one transaction to the next, from and to.
+    pub transaction_us: (u64, u64),
+    /// In percent: batches of which some transactions are aborted.
+    pub aborted: u64,
+    /// In percent: transactions that are committed, and whose answer is lost.
+    pub lost_answers: u64,
+    /// When it does not answer, and for how long.
+    pub downs: Vec<(u64, u64)>,
+    /// When the machine's disk is lost.
+    pub losses: Vec<u64>,
+    /// In percent: how often it is lost where some transactions of a batch are committed and others not.
+    pub midway_losses: u64,
+    /// Hashes that a feed may remember.
+    pub hashes: usize,
+    /// Answers that may wait for it.
+    pub answers_max: usize,
+    /// How long an order may gather holds, in ms: three transactions at least lie in it.
+    pub gather_ms: u64,
+}
+
+impl BusPlan {
+    fn new(rng: &mut Rng, until: u64) -> BusPlan {
+        BusPlan {
+            transaction_us: (MS, [3 * MS, 10 * MS, 40 * MS][rng.index(3)]),
+            aborted: rng.below(20),
+            lost_answers: rng.below(20),
+            downs: (0..rng.below(3))
+                .map(|_| (rng.below(until), rng.between(20, 500) * MS))
+                .collect(),
+            losses: (0..rng.between(1, 2))
+                .map(|_| rng.between(100 * MS, until))
+                .collect(),
+            midway_losses: [0, 10, 30][rng.index(3)],
+            hashes: [40, 400, 4000][rng.index(3)],
+            answers_max: [3, 1000][rng.index(2)],
+            gather_ms: [150, 400, 1000][rng.index(3)],
+        }
+    }
 }
 
 /// One run's size and faults.
@@ -86,6 +131,8 @@ pub struct Plan {
     pub ages: bool,
     /// How long a shard remembers what ended, in ms.
     pub key_window_ms: u64,
+    /// In some runs answers wait for a bus, and the disk may be lost.
+    pub bus: Option<BusPlan>,
     /// The planted fault.
     pub bug: Option<Bug>,
 }
@@ -120,6 +167,9 @@ impl Plan {
         let steps = steps.collect();
         let slow_disk = rng.percent(25);
         let slow_net = rng.percent(25);
+        // By chance of its own, so that the other runs are what they were before there was a bus.
+        let mut of_bus = Rng::new(rng.clone().bits());
+        let bus = of_bus.percent(25).then(|| BusPlan::new(&mut of_bus, until));
         Plan {
             shards: rng.between(5, 9) as u16,
             skus: rng.between(6, 14) as usize,
@@ -167,6 +217,7 @@ impl Plan {
             },
             ages: rng.percent(30),
             key_window_ms: Limits::default().key_window_ms,
+            bus,
             bug,
         }
     }
@@ -179,7 +230,7 @@ impl Plan {
     /// How the nodes are opened; `threads` may change from start to start.
     pub fn open_config(&self, threads: usize, entropy: u64) -> OpenConfig {
         let limits = Limits {
-            gather_ms: self.gather_ms,
+            gather_ms: self.bus.as_ref().map_or(self.gather_ms, |bus| bus.gather_ms),
             closing_grace_ms: 300,
             counts_after_sale_ms: 100,
             payment_margin_ms: 20,
@@ -198,6 +249,14 @@ impl Plan {
             applied_every: 8,
             checkpoint_segments: self.checkpoint_segments,
             ..NodeConfig::new(tidegate_log::LogId(0), self.shards)
+        };
+        let node = match &self.bus {
+            Some(bus) => NodeConfig {
+                durability: Durability::Replicated,
+                bus_answers_max: bus.answers_max,
+                ..node
+            },
+            None => node,
         };
         let mut config = OpenConfig {
             entropy,

@@ -31,6 +31,10 @@ pub enum Event {
     Full(bool),
     /// The store reads what is durable.
     Follow,
+    /// The bus takes what is durable.
+    Publish,
+    /// The bus does not answer, or does again.
+    BusDown(bool),
     /// The store stops, or runs again.
     StoreStops(bool),
     /// Something of one life of the machine: without effect when it has stopped since.
@@ -52,6 +56,8 @@ pub enum Live {
     Checkpoint(usize, CheckpointJob),
     /// The store's mark for a shard arrives at its node.
     Applied(ShardMark),
+    /// The bus's mark for a shard arrives at its node.
+    Published(ShardMark),
 }
 
 struct Scheduled {

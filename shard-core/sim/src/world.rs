@@ -5,10 +5,11 @@ use tidegate_shard_core::Millis;
 
 use crate::audit::Audit;
 use crate::bug::Bug;
+use crate::bus::Bus;
 use crate::clients::Clients;
 use crate::disk::Disk;
 use crate::machine::Machine;
-use crate::plan::{BEGINNING, MS, Plan};
+use crate::plan::{BEGINNING, MS, Plan, Stop};
 use crate::queue::{Event, Live, Queue};
 use crate::rng::Rng;
 use crate::store::{Store, StoreFigures};
@@ -40,6 +41,7 @@ pub struct World {
     pub(crate) clients: Clients,
     pub(crate) audit: Audit,
     pub(crate) store: Store,
+    pub(crate) bus: Option<Bus>,
     /// No more faults: the world settles.
     pub(crate) calm: bool,
     pub(crate) figures: Figures,
@@ -81,6 +83,10 @@ pub struct Figures {
     pub store: StoreFigures,
     /// Segments freed.
     pub freed: u64,
+    /// Disks that were lost, and made again from the bus.
+    pub lost_disks: u64,
+    /// Transactions of the bus that went wrong.
+    pub bus_troubles: u64,
     /// Messages between threads.
     pub messages: u64,
     /// Events.
@@ -123,9 +129,23 @@ impl World {
             queue.plan(at + length, Event::StoreStops(false));
         }
         queue.plan(50 * MS, Event::Follow);
+        if let Some(bus) = &plan.bus {
+            queue.plan(MS, Event::Publish);
+            for &(at, length) in &bus.downs {
+                queue.plan(at, Event::BusDown(true));
+                queue.plan(at + length, Event::BusDown(false));
+            }
+            bus.losses
+                .iter()
+                .for_each(|&at| queue.plan(at, Event::Stop(Stop::DiskLost)));
+        }
         let clients = Clients::new(&plan, &mut rng);
         let audit = Audit::new(&plan);
         let store = Store::new(plan.store, Rng::new(rng.bits()), plan.follow_planted());
+        let bus = plan
+            .bus
+            .as_ref()
+            .map(|bus| Bus::new(plan.shards, bus, Rng::new(rng.clone().bits())));
         World {
             plan,
             rng,
@@ -138,6 +158,7 @@ impl World {
             clients,
             audit,
             store,
+            bus,
             calm: false,
             figures: Figures::default(),
             trace,
@@ -177,6 +198,13 @@ impl World {
                 self.maybe_stall();
                 self.follow()
             }
+            Event::Publish => self.publish(),
+            Event::BusDown(down) => {
+                if let Some(bus) = &mut self.bus {
+                    bus.down = down;
+                }
+                Ok(())
+            }
             Event::StoreStops(stopped) => {
                 self.store.stopped = stopped && !self.calm;
                 Ok(())
@@ -193,6 +221,9 @@ impl World {
         self.disk.room_bytes = None;
         self.disk.stop_after(None);
         (self.store.stopped, self.store.calm) = (false, true);
+        if let Some(bus) = &mut self.bus {
+            bus.calm = true;
+        }
         if self.machine.is_none() {
             self.queue.plan(self.now, Event::Start);
         }
@@ -233,6 +264,7 @@ impl World {
         self.check_drained()?;
         self.check_wrong_marks()?;
         self.figures.store = self.store.figures;
+        self.figures.bus_troubles = self.bus.as_ref().map_or(0, |bus| bus.troubles);
         self.figures.sales_over = self.audit.sales_over;
         self.figures.entries = self.audit.entries();
         (self.figures.orders, self.figures.spread_orders) = self.audit.orders_placed();

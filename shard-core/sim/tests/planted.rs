@@ -28,6 +28,16 @@ fn a_message_to_another_shard_before_its_sync_is_found() {
 }
 
 #[test]
+fn an_answer_before_the_bus_has_it_is_found() {
+    is_found(Bug::AnswerBeforePublished);
+}
+
+#[test]
+fn a_message_to_another_shard_before_the_bus_has_its_cause_is_found() {
+    is_found(Bug::MessageBeforePublished);
+}
+
+#[test]
 fn a_confirm_after_expiry_is_found() {
     is_found(Bug::ConfirmAfterExpiry);
 }

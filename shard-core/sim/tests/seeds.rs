@@ -14,6 +14,7 @@ fn two_thousand_seeds_keep_every_rule() {
     let sales_over = AtomicU64::new(0);
     let (skipped, passed_over) = (AtomicU64::new(0), AtomicU64::new(0));
     let (rolled_back, lost_answers) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (lost_disks, bus_troubles) = (AtomicU64::new(0), AtomicU64::new(0));
     let (deaths, only_stored) = (AtomicU64::new(0), AtomicU64::new(0));
     let work = || {
         loop {
@@ -29,6 +30,8 @@ fn two_thousand_seeds_keep_every_rule() {
                     passed_over.fetch_add(figures.passed_over, Ordering::Relaxed);
                     rolled_back.fetch_add(figures.store.rolled_back, Ordering::Relaxed);
                     lost_answers.fetch_add(figures.store.lost_answers, Ordering::Relaxed);
+                    lost_disks.fetch_add(figures.lost_disks, Ordering::Relaxed);
+                    bus_troubles.fetch_add(figures.bus_troubles, Ordering::Relaxed);
                     deaths.fetch_add(figures.store.deaths, Ordering::Relaxed);
                     only_stored.fetch_add(figures.only_stored, Ordering::Relaxed);
                 }
@@ -52,6 +55,11 @@ fn two_thousand_seeds_keep_every_rule() {
     );
     assert!(rolled_back.into_inner() > SEEDS, "transactions were rolled back");
     assert!(lost_answers.into_inner() > SEEDS, "answers of commits were lost");
+    assert!(lost_disks.into_inner() > SEEDS / 4, "disks were lost");
+    assert!(
+        bus_troubles.into_inner() > SEEDS,
+        "transactions of the bus went wrong"
+    );
     assert!(deaths.into_inner() > SEEDS / 2, "the store's side died");
     assert!(
         only_stored.into_inner() > SEEDS,

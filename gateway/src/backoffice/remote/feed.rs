@@ -92,7 +92,14 @@ impl Following {
             return Over::Broke(line);
         }
         tracing::info!(store = welcome.store, "the backoffice follows");
-        let feed = self.feeder.feed(&shard_marks(welcome.applied));
+        let (published, applied) = (shard_marks(welcome.published), shard_marks(welcome.applied));
+        // Without a bus, what the store has is published.
+        let published = if published.is_empty() {
+            &applied
+        } else {
+            &published
+        };
+        let feed = self.feeder.feed_of_bus(published, &applied);
         let (tell, told) = words::channel();
         let pump = Pump::new(
             feed,

@@ -57,6 +57,8 @@ pub struct Welcome {
     pub store: String,
     /// How far it has each shard.
     pub applied: Vec<Mark>,
+    /// How far the bus before it has each shard, where there is one.
+    pub published: Vec<Mark>,
     /// Bytes that may be on their way.
     pub window_bytes: u64,
 }
@@ -200,6 +202,7 @@ fn welcome_of(welcome: pb::Welcome) -> Result<Welcome, Status> {
     Ok(Welcome {
         store: welcome.store,
         applied: record::marks(welcome.applied).map_err(malformed)?,
+        published: record::marks(welcome.published).map_err(malformed)?,
         window_bytes: welcome.window_bytes,
     })
 }

@@ -274,9 +274,19 @@ fn a_mark_of_the_bus_never_goes_back_and_frees_nothing() {
     let now = opened.nodes[0].published_upto(shard("SKU"));
     opened.nodes[0].published(before).expect("it was right once");
     assert_eq!(opened.nodes[0].published_upto(shard("SKU")), now);
+    // So the backlog grows while the store stands still, and at its bound orders are refused, published or not.
+    let owed = opened.nodes[0].owed_bytes();
+    opened.nodes[0].set_backlog_bytes_max(owed);
+    send(&mut opened, 5_000, NOW, place(5_000, &["SKU"]));
     publish_all(&mut opened);
+    let last = answers(&mut opened.nodes[0]).pop();
+    assert_eq!(last, Some((5_000, Answer::Unavailable(Unavailable::Backlog))));
     apply_all(&mut opened);
     assert!(opened.nodes[0].pop_freed().is_some());
+    while opened.nodes[0].pop_freed().is_some() {}
+    send(&mut opened, 5_001, NOW, place(5_001, &["SKU"]));
+    settle_with_bus(&mut files, &mut opened);
+    assert_eq!(orders(&mut opened.nodes[0]).len(), 1, "it recovers by itself");
 }
 
 #[test]

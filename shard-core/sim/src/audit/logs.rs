@@ -114,7 +114,7 @@ impl Audit {
     }
 
     /// Rules 4, 6, 7, 8 and 9: what may follow what.
-    fn note(&mut self, shard: ShardId, entry: &Entry) -> Result<(), Broken> {
+    pub(super) fn note(&mut self, shard: ShardId, entry: &Entry) -> Result<(), Broken> {
         match &entry.effect {
             Effect::Placed(placed) => self.new_order(shard, placed, Standing::Stands(OrderStatus::Pending)),
             Effect::Gathering(gathering) => self.new_order(shard, &gathering.placed, Standing::Gathering),

@@ -9,6 +9,7 @@ use tidegate_node::{Fed as NodeFed, Feed, FeedError};
 
 use super::Thread;
 use crate::audit::Audit;
+use crate::bus::Bus;
 use crate::disk::Disk;
 use crate::plan::{MS, Plan};
 use crate::queue::Live;
@@ -17,20 +18,40 @@ use crate::world::{Broken, World};
 
 /// Who follows the log in one life of the store's side. What it has under way dies with it.
 pub struct Following {
-    feed: Feed,
+    pub(super) feed: Feed,
     follower: Follower,
     /// What the log was told of each shard in this life of the machine; its keepers remove old logs by it.
     told: Vec<u64>,
+    /// What is under way to the bus.
+    pub(super) batch: Vec<Record>,
+    /// How far the store's side has read each partition of the bus.
+    read: Vec<Mark>,
 }
 
 impl Following {
-    /// Made from what the store has.
-    pub(super) fn new(plan: &Plan, manifest: &Manifest, store: &Store) -> Following {
-        Following {
-            feed: Feed::new(manifest, &store.shard_marks()),
+    /// Made from what the store has, and the bus.
+    pub(super) fn new(
+        plan: &Plan,
+        manifest: &Manifest,
+        store: &Store,
+        bus: Option<&Bus>,
+    ) -> Result<Following, Broken> {
+        let mut feed = Feed::new(manifest, &store.shard_marks());
+        if let (Some(plan), Some(bus)) = (&plan.bus, bus) {
+            let marks: Vec<ShardMark> = bus.marks().filter(|mark| mark.op > 0).map(shard_mark).collect();
+            feed = Feed::new(manifest, &marks).remembering(plan.hashes);
+            for mark in marks {
+                let believed = feed.published(mark);
+                believed.map_err(|parted| format!("a new feed does not believe the bus: {parted}"))?;
+            }
+        }
+        Ok(Following {
+            feed,
             follower: Follower::with(plan.batch, plan.follow_planted()),
             told: vec![0; usize::from(plan.shards)],
-        }
+            batch: Vec::new(),
+            read: (0..plan.shards).map(|shard| store.mark(shard)).collect(),
+        })
     }
 
     /// A mark that the store does not have is refused.
@@ -64,7 +85,9 @@ impl World {
         let Some(machine) = &mut self.machine else {
             return Ok(false);
         };
-        let Following { feed, follower, .. } = &mut machine.following;
+        let Following {
+            feed, follower, read, ..
+        } = &mut machine.following;
         let mut end = LogEnd {
             feed,
             disk: &mut self.disk,
@@ -75,6 +98,8 @@ impl World {
             fed: &mut self.figures.fed,
             told: Vec::new(),
             broken: None,
+            bus: self.bus.as_ref(),
+            read,
         };
         let (rng, interrupted) = (&mut self.rng, if self.store.calm { 0 } else { 5 });
         let turn = follower.turn(&mut end, &mut self.store, |_| !rng.percent(interrupted));
@@ -120,7 +145,7 @@ impl World {
         let told = std::mem::take(&mut machine.following.told);
         machine.following = Following {
             told,
-            ..Following::new(&self.plan, &machine.manifest, &self.store)
+            ..Following::new(&self.plan, &machine.manifest, &self.store, self.bus.as_ref())?
         };
         self.tell_what_the_store_has()
     }
@@ -149,6 +174,13 @@ impl World {
 
     /// Everything durable was handed out and is in the store.
     fn caught_up(&mut self) -> Result<(), Broken> {
+        if let Some(bus) = &self.bus {
+            let behind = bus.marks().find(|mark| self.store.mark(mark.shard) != *mark);
+            return match behind {
+                Some(mark) => Err(format!("{mark:?} is published, and the store has less")),
+                None => Ok(()),
+            };
+        }
         let marks = self.audit.marks();
         let feed = &self.running().following.feed;
         if let Some(mark) = marks.iter().find(|mark| feed.cursor(mark.shard) != Some(**mark)) {
@@ -184,6 +216,18 @@ impl World {
     /// Nothing is owed to the store any more: neither rows nor logs that were kept for it.
     pub(crate) fn check_drained(&mut self) -> Result<(), Broken> {
         self.caught_up()?;
+        if let Some(bus) = &self.bus {
+            let marks = self.audit.marks();
+            let behind = marks
+                .iter()
+                .find(|mark| shard_mark(bus.mark(mark.shard)) != **mark);
+            if let Some(mark) = behind {
+                return Err(format!(
+                    "{mark:?} is durable, and the bus has {:?}",
+                    bus.mark(mark.shard)
+                ));
+            }
+        }
         let machine = self.running();
         match machine.old_logs.is_empty() && machine.following.follower.is_empty() {
             true => Ok(()),
@@ -203,16 +247,23 @@ struct LogEnd<'a> {
     fed: &'a mut u64,
     told: Vec<Mark>,
     broken: Option<Broken>,
+    /// The store reads from there, if there is one, and how far it has read.
+    bus: Option<&'a Bus>,
+    read: &'a mut [Mark],
 }
 
 /// Why a read was broken off.
-enum Off {
+#[derive(Debug)]
+pub(super) enum Off {
     BatchFull,
     Broken(Broken),
 }
 
 impl Source for LogEnd<'_> {
     fn read(&mut self, take: &mut dyn FnMut(&dyn Fn() -> Record) -> bool) -> Result<Fed, String> {
+        if let Some(bus) = self.bus {
+            return Ok(read_bus(bus, self.read, self.fed, take));
+        }
         let (threads, audit, fed) = (self.threads, self.audit, &mut *self.fed);
         let durable = |thread: usize| threads[thread].node.appender().durable_upto();
         let read = self.feed.read(self.disk, self.planted, durable, |record| {
@@ -258,4 +309,23 @@ impl Source for LogEnd<'_> {
 
     /// The turn says which and why, and the run ends with it.
     fn stop_shard(&mut self, _shard: u16) {}
+}
+
+/// What is published after what was read, to the store's side.
+fn read_bus(
+    bus: &Bus,
+    read: &mut [Mark],
+    fed: &mut u64,
+    take: &mut dyn FnMut(&dyn Fn() -> Record) -> bool,
+) -> Fed {
+    for mark in read {
+        for record in &bus.partition(mark.shard)[mark.op as usize..] {
+            if !take(&|| record.clone()) {
+                return Fed::More;
+            }
+            *mark = record.mark();
+            *fed += 1;
+        }
+    }
+    Fed::All
 }

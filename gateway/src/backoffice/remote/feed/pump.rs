@@ -12,7 +12,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::Word;
 use super::flight::Flight;
-use crate::backoffice::follow::HostSource;
+use crate::backoffice::follow::{HostSource, shard_mark};
 use crate::backoffice::remote::stats::{Stats, count};
 
 /// How long it rests when everything durable is on its way: what is acknowledged only once it is published waits for this as well.
@@ -144,19 +144,28 @@ impl Pump {
         }
     }
 
+    /// The bus has it: answers that waited for that leave.
     fn published(&mut self, mark: Mark) {
         self.publishing.arrived(mark);
+        if let Err(parted) = self.source.0.published(shard_mark(mark)) {
+            self.parted(mark.shard, &parted.to_string());
+        }
     }
 
-    /// What the store has was published as well.
+    /// What the store has was published as well, or there is no bus before it, and it outlives this machine.
     fn applied(&mut self, mark: Mark) {
-        self.publishing.arrived(mark);
+        self.published(mark);
         let records = self.applying.arrived(mark);
         self.stats.applied.fetch_add(records, Ordering::Relaxed);
         if let Err(line) = self.source.applied(mark) {
-            tracing::error!(shard = mark.shard, "the feed: {line}");
-            self.stopped(mark.shard);
+            self.parted(mark.shard, &line);
         }
+    }
+
+    /// The log has stopped the shard.
+    fn parted(&mut self, shard: u16, line: &str) {
+        tracing::error!(shard, "the feed: {line}");
+        self.stopped(shard);
     }
 
     fn stopped(&mut self, shard: u16) {
