@@ -40,6 +40,6 @@ mod store;
 
 pub use error::MysqlError;
 pub use facts::{Facts, Tables, facts};
-pub use read::{PAGE_MAX, Page, Reader, StepRead, StoreMarks};
+pub use read::{Dump, OrderRead, PAGE_MAX, Page, Reader, StepRead, StoreMarks};
 pub use settings::Settings;
 pub use store::Mysql;

@@ -24,6 +24,10 @@ pub const WITH_SKU: &str = "SELECT o.id, o.buyer, o.subject, o.status, o.total, 
 /// What happened to an order. Parameters: id.
 pub const HISTORY: &str = "SELECT op, shard, at, kind, detail FROM history WHERE order_id = ? ORDER BY op";
 
+/// A page of all orders, oldest first. Parameters: an id that is older than all of the page, rows.
+pub const ALL: &str = "SELECT id, buyer, subject, status, total, currency, placed_at, changed_at, pay_by, charge, refund_due \
+    FROM orders FORCE INDEX (PRIMARY) WHERE id > ? AND status <> 'gathering' ORDER BY id LIMIT ?";
+
 /// The store's name, and how far it has each shard; one row without a shard where it has none.
 pub const MARKS: &str = "SELECT s.name, m.shard, m.applied_op, m.applied_chain FROM store s LEFT JOIN marks m ON m.applied_op > 0";
 
@@ -32,6 +36,15 @@ pub const MARKS: &str = "SELECT s.name, m.shard, m.applied_op, m.applied_chain F
 pub fn lines(orders: usize) -> String {
     format!(
         "SELECT order_id, sku, qty FROM order_lines FORCE INDEX (PRIMARY) WHERE order_id IN ({}) ORDER BY order_id, sku",
+        vec!["?"; orders].join(", ")
+    )
+}
+
+/// What happened to so many orders, by order and op. Parameters: their ids.
+#[must_use]
+pub fn histories(orders: usize) -> String {
+    format!(
+        "SELECT order_id, op, shard, at, kind, detail FROM history FORCE INDEX (PRIMARY) WHERE order_id IN ({}) ORDER BY order_id, op",
         vec!["?"; orders].join(", ")
     )
 }

@@ -11,8 +11,10 @@ use crate::columns::{Columns, order_of, text};
 use crate::session::timed;
 use crate::{MysqlError, Settings, queries};
 
+mod dump;
 mod marks;
 
+pub use dump::{Dump, OrderRead};
 pub use marks::StoreMarks;
 
 /// Orders on a page at most: its lines come by one statement.
@@ -172,10 +174,8 @@ impl Reader {
         let Some(last) = orders.last() else {
             return Ok(orders);
         };
-        let last = Value::UInt(last.order.0);
-        // The last id repeated up to a power of two, so that few statements serve pages of any length.
-        let mut ids: Vec<Value> = orders.iter().map(|row| Value::UInt(row.order.0)).collect();
-        ids.resize(ids.len().next_power_of_two(), last);
+        let last = last.order;
+        let ids = ids(&orders, last);
         let found = self.rows(conn, &queries::lines(ids.len()), ids).await?;
         let mut lines: BTreeMap<u64, Vec<Line>> = BTreeMap::new();
         for row in &found {
@@ -194,8 +194,18 @@ impl Reader {
     }
 }
 
+/// The ids of a page, the last one repeated up to a power of two, so that few statements serve pages of any length.
+fn ids(orders: &[OrderRow], last: OrderId) -> Vec<Value> {
+    let mut ids: Vec<Value> = orders.iter().map(|row| Value::UInt(row.order.0)).collect();
+    ids.resize(ids.len().next_power_of_two(), Value::UInt(last.0));
+    ids
+}
+
 fn step(row: &Row) -> Result<StepRead, MysqlError> {
-    let mut row = Columns::of(row);
+    step_of(&mut Columns::of(row))
+}
+
+fn step_of(row: &mut Columns<'_>) -> Result<StepRead, MysqlError> {
     Ok(StepRead {
         op: row.next()?,
         shard: row.next()?,
