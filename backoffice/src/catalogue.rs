@@ -13,7 +13,7 @@ mod imports;
 mod part;
 mod run;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests;
 
 pub use columns::COLUMNS;

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod catalogue;
+#[cfg(feature = "sqlite")]
 pub mod database;
 pub mod feed;
 mod nearest;
@@ -13,8 +14,9 @@ pub mod pay;
 pub mod shards;
 pub mod shop;
 mod skus;
+#[cfg(feature = "sqlite")]
 pub mod store;
 pub mod time;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod testing;

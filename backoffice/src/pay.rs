@@ -18,7 +18,7 @@ mod provider;
 mod recovery;
 mod simulated;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests;
 
 use std::sync::Arc;

@@ -22,10 +22,12 @@ async fn shuffled_and_repeated_writes_of_several_writers_never_take_a_reader_bac
     let reader = cache.stock();
     // Ops on both sides of where doubles end, and where a text grows by a digit.
     let ops: Vec<u64> = (1..=500).chain((1 << 53) - 20..(1 << 53) + 20).collect();
+    let mut mirrors = Vec::new();
+    for _ in 0..4 {
+        mirrors.push(Cache::open(redis.settings()).await.unwrap().stock());
+    }
     let mut writers = Vec::new();
-    for writer in 0..4 {
-        let cache = Cache::open(redis.settings()).await.unwrap();
-        let mirror = cache.stock();
+    for (writer, mirror) in (0..).zip(mirrors) {
         let mut ops: Vec<u64> = ops.iter().chain(&ops).copied().collect();
         writers.push(tokio::spawn(async move {
             let mut random = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(writer + 1);

@@ -158,7 +158,7 @@ impl<'a> Columns<'a> {
         self.next_as(|word| word.parse().ok())
     }
 
-    fn exactly<const N: usize>(&mut self) -> Result<[u8; N], MysqlError> {
+    pub(crate) fn exactly<const N: usize>(&mut self) -> Result<[u8; N], MysqlError> {
         let bytes: Vec<u8> = self.next()?;
         bytes.try_into().map_err(|_| self.strange())
     }
@@ -169,7 +169,7 @@ impl<'a> Columns<'a> {
         charge.map_err(|_| self.strange())
     }
 
-    fn strange(&self) -> MysqlError {
+    pub(crate) fn strange(&self) -> MysqlError {
         let column = self.row.columns_ref().get(self.at - 1);
         MysqlError::Refused(format!(
             "a row of the store has in column {} what this program did not write: {:?}",

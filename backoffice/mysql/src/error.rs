@@ -59,6 +59,12 @@ impl MysqlError {
         }
     }
 
+    /// Another transaction was in the way: a deadlock, a lock that was waited for too long, a row that was read before it changed, or a key that
+    /// was free when it was looked for. The same transaction, begun again, finds what the other did.
+    pub(crate) fn lost_a_race(&self) -> bool {
+        matches!(self.code(), Some(1205 | 1213 | 1020 | 1062))
+    }
+
     /// The rows that are there contradict what was to be written, and will for ever.
     pub(crate) fn contradicts(&self) -> bool {
         matches!(

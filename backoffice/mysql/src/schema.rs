@@ -12,7 +12,8 @@ use crate::MysqlError;
 /// itself, so each must be able to run again after a start that died in the midst.
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001_orders.sql"),
-    include_str!("schema/0009_fences.sql"),
+    include_str!("schema/0002_shop.sql"),
+    include_str!("schema/0003_fences.sql"),
 ];
 
 /// The version that this program brings the tables to.

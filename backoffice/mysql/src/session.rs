@@ -104,15 +104,21 @@ impl Session {
 }
 
 /// Strict, so that nothing is cut to fit; read committed, so that no gaps between rows are locked.
-async fn set_up(conn: &mut Conn, answer: Duration) -> Result<usize, MysqlError> {
+pub(crate) fn setting_up(answer: Duration) -> [String; 2] {
     let lock_wait_s = (answer.as_secs() / 2).max(1);
-    conn.query_drop(format!(
-        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = {lock_wait_s}, autocommit = 1 \
-         /*M!100300 , idle_write_transaction_timeout = {ABANDONED_S} */"
-    ))
-    .await?;
-    conn.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        .await?;
+    [
+        format!(
+            "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = {lock_wait_s}, autocommit = 1 \
+             /*M!100300 , idle_write_transaction_timeout = {ABANDONED_S} */"
+        ),
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
+    ]
+}
+
+async fn set_up(conn: &mut Conn, answer: Duration) -> Result<usize, MysqlError> {
+    for sql in setting_up(answer) {
+        conn.query_drop(sql).await?;
+    }
     let packet_max: Option<usize> = conn.query_first("SELECT @@max_allowed_packet").await?;
     Ok(packet_max.unwrap_or(1 << 20))
 }

@@ -26,10 +26,12 @@ pub struct Settings {
     pub back_off_max: Duration,
     /// Connections that read at the same time.
     pub readers_max: usize,
+    /// Connections by which the shop writes at the same time; the one that follows the log is another.
+    pub writers_max: usize,
 }
 
 impl Settings {
-    /// The defaults: 5 s to connect, 10 s a statement, 30 s a batch, 1 s of back-off at most, 4 readers.
+    /// The defaults: 5 s to connect, 10 s a statement, 30 s a batch, 1 s of back-off at most, 4 readers and 4 writers.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Settings {
         Settings {
@@ -40,6 +42,7 @@ impl Settings {
             batch_timeout: Duration::from_secs(30),
             back_off_max: Duration::from_secs(1),
             readers_max: 4,
+            writers_max: 4,
         }
     }
 
@@ -78,6 +81,7 @@ impl fmt::Debug for Settings {
             .field("batch_timeout", &self.batch_timeout)
             .field("back_off_max", &self.back_off_max)
             .field("readers_max", &self.readers_max)
+            .field("writers_max", &self.writers_max)
             .finish_non_exhaustive()
     }
 }

@@ -12,7 +12,8 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, Row, Value};
 use shop::{Shop, sku};
 use tidegate_follow::{Change, OrderRow, OrderRows, Store};
-use tidegate_mysql::{Mysql, Page, Reader, Tables, facts, queries};
+use tidegate_mysql::{Mysql, Reader, Tables, facts, queries};
+use tidegate_rows::Filter;
 use tidegate_shard_core::{Buyer, Entry, OrderId, OrderStatus};
 
 /// A store that has a day, and the rows that it should have.
@@ -49,6 +50,21 @@ fn newest_first(rows: &[OrderRow], wanted: impl Fn(&OrderRow) -> bool) -> Vec<Or
     rows.iter().rev().filter(|row| wanted(row)).cloned().collect()
 }
 
+fn of_buyer(number: u8) -> Filter {
+    Filter {
+        buyer: Some(Buyer([number; 16])),
+        user: Some(format!("käufer-{number}-🦀")),
+        ..Filter::default()
+    }
+}
+
+fn with_sku(number: u64) -> Filter {
+    Filter {
+        sku: Some(sku(number)),
+        ..Filter::default()
+    }
+}
+
 #[test]
 fn pages_of_a_buyers_orders_newest_first_hold_each_once_also_by_status() {
     let Some((scratch, rows)) = full() else { return };
@@ -62,8 +78,12 @@ fn pages_of_a_buyers_orders_newest_first_hold_each_once_also_by_status() {
             Some(OrderStatus::Expired),
         ] {
             let found = pages(async |after, limit| {
-                let page = Page { status, after, limit };
-                reader.of_buyer(buyer, page).await.unwrap()
+                let filter = Filter {
+                    status,
+                    after,
+                    ..of_buyer(2)
+                };
+                reader.orders(&filter, limit).await.unwrap()
             });
             let expected = newest_first(&rows, |row| {
                 row.buyer == buyer && (status.is_none() || row.status == status)
@@ -71,12 +91,7 @@ fn pages_of_a_buyers_orders_newest_first_hold_each_once_also_by_status() {
             assert!(expected.len() > 2, "{status:?}");
             assert_eq!(found.await, expected, "{status:?}");
         }
-        let nobody = Page {
-            status: None,
-            after: None,
-            limit: 7,
-        };
-        assert_eq!(reader.of_buyer(Buyer([99; 16]), nobody).await.unwrap(), []);
+        assert_eq!(reader.orders(&of_buyer(99), 7).await.unwrap(), []);
         assert_eq!(reader.order(OrderId(1)).await.unwrap(), None);
         assert_eq!(reader.history(OrderId(1)).await.unwrap(), []);
     });
@@ -139,17 +154,12 @@ fn an_order_that_still_gathers_its_stock_is_shown_to_nobody() {
     let reader = Reader::new(scratch.settings()).unwrap();
     block_on(async {
         assert_eq!(reader.order(order).await.unwrap(), None);
-        let first = Page {
-            status: None,
-            after: None,
-            limit: 5,
-        };
         for buyer in 0..5 {
-            let page = reader.of_buyer(Buyer([buyer; 16]), first).await.unwrap();
+            let page = reader.orders(&of_buyer(buyer), 5).await.unwrap();
             assert!(!page.is_empty() && page.iter().all(|row| row.order != order));
         }
         for number in 0..12 {
-            let page = reader.with_sku(sku(number), None, 5).await.unwrap();
+            let page = reader.orders(&with_sku(number), 5).await.unwrap();
             assert!(page.iter().all(|row| row.order != order));
         }
     });
@@ -160,7 +170,10 @@ fn pages_of_the_orders_with_a_sku_hold_each_once_with_all_its_lines() {
     let Some((scratch, rows)) = full() else { return };
     let reader = Reader::new(scratch.settings()).unwrap();
     block_on(async {
-        let found = pages(async |after, limit| reader.with_sku(sku(4), after, limit).await.unwrap());
+        let found = pages(async |after, limit| {
+            let filter = Filter { after, ..with_sku(4) };
+            reader.orders(&filter, limit).await.unwrap()
+        });
         let expected = newest_first(&rows, |row| row.lines.iter().any(|line| line.sku == sku(4)));
         assert!(expected.len() > 14 && expected.iter().any(|row| row.lines.len() > 1));
         assert_eq!(found.await, expected);
@@ -170,36 +183,40 @@ fn pages_of_the_orders_with_a_sku_hold_each_once_with_all_its_lines() {
 #[test]
 fn each_read_goes_by_the_index_that_was_made_for_it_and_sorts_nothing() {
     let Some((scratch, rows)) = full() else { return };
-    scratch.run("ANALYZE TABLE orders, order_lines, history");
+    scratch.run("ANALYZE TABLE orders, order_lines, history, skus");
     let some = &rows[rows.len() / 2];
     let id = Value::UInt(some.order.0);
-    let buyer = Value::Bytes(some.buyer.0.to_vec());
-    let newer = Value::UInt(1 << 63);
-    let number = Value::Bytes(sku(4).as_bytes().to_vec());
-    let (ten, status) = (Value::UInt(10), Value::Bytes(b"pending".to_vec()));
+    let within = |filter: Filter| Filter {
+        from: Some(some.placed_at),
+        to: Some(some.placed_at.after(3_600_000)),
+        status: Some(OrderStatus::Pending),
+        after: Some(some.order),
+        ..filter
+    };
+    let both = Filter {
+        sku: Some(sku(4)),
+        ..of_buyer(2)
+    };
+    let plain = |sql: &str, values: Vec<Value>, index| ((sql.to_owned(), values), index);
+    let names = vec![Value::Bytes(b"SKU-1".to_vec()), Value::Bytes(b"SKU-2".to_vec())];
     let reads = [
-        (queries::ORDER.to_owned(), vec![id.clone()], "PRIMARY"),
-        (
-            queries::OF_BUYER.to_owned(),
-            vec![buyer.clone(), newer.clone(), ten.clone()],
-            "orders_by_buyer",
-        ),
-        (
-            queries::OF_BUYER_IN_STATUS.to_owned(),
-            vec![buyer, newer.clone(), status, ten.clone()],
-            "orders_by_buyer",
-        ),
-        (
-            queries::WITH_SKU.to_owned(),
-            vec![number, newer, ten],
-            "lines_by_sku PRIMARY",
-        ),
-        (queries::HISTORY.to_owned(), vec![id.clone()], "PRIMARY"),
-        (queries::lines(2), vec![id.clone(), id], "PRIMARY"),
+        plain(queries::ORDER, vec![id.clone()], "PRIMARY"),
+        (queries::orders(&of_buyer(2), 10), "orders_by_subject"),
+        (queries::orders(&within(of_buyer(2)), 10), "orders_by_subject"),
+        (queries::orders(&both, 10), "orders_by_subject PRIMARY"),
+        (queries::orders(&with_sku(4), 10), "lines_by_sku PRIMARY"),
+        (queries::orders(&within(with_sku(4)), 10), "lines_by_sku PRIMARY"),
+        (queries::orders(&Filter::default(), 10), "PRIMARY"),
+        (queries::orders(&within(Filter::default()), 10), "PRIMARY"),
+        (queries::skus("", "SKU-1", 10), "PRIMARY"),
+        (queries::skus("nummer", "SKU-1", 10), "PRIMARY"),
+        plain(&queries::known_skus(2), names, "PRIMARY"),
+        plain(queries::HISTORY, vec![id.clone()], "PRIMARY"),
+        plain(&queries::lines(2), vec![id.clone(), id], "PRIMARY"),
     ];
     block_on(async {
         let mut conn = Conn::new(Opts::from_url(&scratch.url).unwrap()).await.unwrap();
-        for (sql, values, index) in reads {
+        for ((sql, values), index) in reads {
             let plan: Vec<Row> = conn.exec(format!("EXPLAIN {sql}"), values).await.unwrap();
             let column = |name: &'static str| -> Vec<String> {
                 plan.iter()
@@ -237,12 +254,22 @@ fn the_tables_have_the_indexes_that_the_reads_need_and_no_other() {
     assert_eq!(
         found,
         [
+            "callbacks.PRIMARY(id)",
+            "callbacks.callbacks_of_charge(charge,digest)",
+            "charges.PRIMARY(charge)",
+            "charges.charges_due(due_at)",
+            "charges.charges_of_order(order_id,number)",
             "history.PRIMARY(order_id,op)",
+            "import_failures.PRIMARY(import_id,line)",
+            "import_parts.PRIMARY(import_id,part)",
+            "imports.PRIMARY(id)",
+            "imports.imports_by_state(state,changed_at)",
             "marks.PRIMARY(shard)",
             "order_lines.PRIMARY(order_id,sku)",
             "order_lines.lines_by_sku(sku,order_id)",
             "orders.PRIMARY(id)",
-            "orders.orders_by_buyer(buyer,id)",
+            "orders.orders_by_subject(subject,id)",
+            "simulated_charges.PRIMARY(charge)",
             "skus.PRIMARY(sku)",
             "store.PRIMARY(only_row)",
             "tidegate_versions.PRIMARY(version)",
@@ -269,18 +296,38 @@ fn many_that_start_at_once_make_one_store_whose_name_stays() {
         names[0]
     );
     assert_eq!(scratch.open().name(), names[0]);
-    assert_eq!(scratch.rows("SELECT * FROM tidegate_versions").len(), 1);
+    assert_eq!(scratch.rows("SELECT * FROM tidegate_versions").len(), 2);
 }
 
 #[test]
 fn a_start_that_died_within_a_migration_is_gone_over_again() {
     let Some(scratch) = Scratch::make() else { return };
     drop(scratch.open());
-    scratch.run("DELETE FROM tidegate_versions; DROP TABLE skus, history; DELETE FROM store");
+    scratch.run("DELETE FROM tidegate_versions; DROP TABLE skus, history, imports; DELETE FROM store");
     let mut store = scratch.open();
     let shop = Shop::new(1, 1);
     store.apply(&shop.log).unwrap();
     assert_eq!(scratch.rows("SELECT * FROM skus").len(), 12);
+    assert_eq!(scratch.rows("SELECT * FROM imports").len(), 0);
+}
+
+#[test]
+fn a_store_of_the_first_version_is_brought_up_to_date_and_keeps_its_rows() {
+    let Some(scratch) = Scratch::make() else { return };
+    drop(scratch.open());
+    // As the first version left it: its tables and index, and none of the shop's.
+    scratch.run(
+        "DROP TABLE charges, callbacks, simulated_charges, imports, import_parts, import_failures;
+         ALTER TABLE orders DROP KEY orders_by_subject, ADD KEY orders_by_buyer (buyer, id);
+         DELETE FROM tidegate_versions WHERE version = 2;
+         INSERT INTO skus VALUES ('A', 'a', 1, 'EUR', 1, NULL, 'sku', NULL, NULL, 1000, 0, 1)",
+    );
+    drop(scratch.open());
+    assert_eq!(scratch.rows("SELECT sku FROM skus"), ["'A'"]);
+    let keys = "SELECT DISTINCT index_name FROM information_schema.statistics \
+        WHERE table_schema = database() AND table_name = 'orders' ORDER BY index_name";
+    assert_eq!(scratch.rows(keys), ["'orders_by_subject'", "'PRIMARY'"]);
+    assert_eq!(scratch.rows("SELECT * FROM charges").len(), 0);
 }
 
 #[test]

@@ -17,5 +17,6 @@ pub mod metrics;
 pub mod run;
 pub mod server;
 pub mod service;
+pub mod shop;
 pub mod store;
 mod supervisor;

@@ -10,11 +10,13 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{self, Admin};
 use crate::config::{Config, Role};
 use crate::desk::Desk;
+use crate::exchange::Exchanges;
 use crate::follow::FeedRole;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::server;
 use crate::service::Service;
+use crate::shop::ShopRole;
 use crate::store::StoreRole;
 use crate::supervisor;
 
@@ -47,6 +49,15 @@ pub async fn run(config: Config) -> Result<(), String> {
             health: Arc::clone(&health),
         };
         roles.spawn(store.run(stopping.clone()));
+    }
+    if let Some(desk) = &service.desk {
+        let shop = ShopRole {
+            config: Arc::clone(&config),
+            health: Arc::clone(&health),
+            desk: Arc::clone(desk),
+            exchanges: service.exchanges.clone(),
+        };
+        roles.spawn(shop.run(stopping.clone()));
     }
     let names: Vec<&str> = config.roles.iter().map(|role| role.name()).collect();
     tracing::info!(
@@ -108,9 +119,9 @@ fn service(
     if config.has(Role::Api) || config.has(Role::Jobs) {
         let desk = Desk::new(Arc::clone(&metrics.api), stopping.clone());
         service.desk = Some(Arc::new(desk));
-        tracing::warn!(
-            "the roles api and jobs only open the desk in this version: requests of the slow lane are answered UNIMPLEMENTED"
-        );
+    }
+    if config.has(Role::Api) {
+        service.exchanges = Some(Exchanges::new(Arc::clone(&metrics.api)));
     }
     Ok(service)
 }

@@ -5,6 +5,8 @@
 mod database;
 #[path = "support/edge.rs"]
 mod edge;
+#[path = "support/keys.rs"]
+mod keys;
 #[path = "support/process.rs"]
 #[allow(dead_code, reason = "other tests need more of it")]
 mod process;
@@ -18,65 +20,12 @@ use std::time::Duration;
 
 use database::{Scratch, block_on};
 use edge::{Edge, last_marks, message};
+use keys::{PASSWORD, SHARDS, a_day, on_database, on_topic, undisturbed};
 use mysql_async::prelude::Queryable;
 use process::Process;
-use shop::Shop;
 use tidegate_api::pb::to_edge;
-use tidegate_follow::{Record, Store};
+use tidegate_follow::Record;
 use tonic::Code;
-
-const SHARDS: u16 = 10;
-const PASSWORD: &str = "BACKOFFICE_MYSQL_PASSWORD";
-
-/// What a shop of these shards logs in a day.
-fn a_day(acts: usize, seed: u64) -> Vec<Record> {
-    let mut shop = Shop::new(SHARDS, seed);
-    for _ in 0..acts {
-        shop.act();
-    }
-    shop.log
-}
-
-/// The rows that a log makes without any trouble.
-fn undisturbed(log: &[Record]) -> Vec<String> {
-    let scratch = Scratch::make().expect("there is a server");
-    scratch.open().apply(log).expect("it is taken");
-    scratch.dump()
-}
-
-/// Keys for a database of the test's own, and the password.
-fn on_database(scratch: &Scratch) -> (Vec<String>, String) {
-    let (before, place) = scratch.url.rsplit_once('@').expect("a user");
-    let (user, password) = before
-        .trim_start_matches("mysql://")
-        .split_once(':')
-        .expect("a password");
-    let set = vec![
-        format!("mysql.url=mysql://{user}@{place}"),
-        format!("process.shards={SHARDS}"),
-        "process.roles=[\"feed\", \"store\"]".into(),
-        "feed.marks_ms=20".into(),
-    ];
-    (set, password.to_owned())
-}
-
-/// Further keys for a topic of the test's own; none, with a line that says so, when there is no broker.
-fn on_topic(set: &mut Vec<String>) -> Option<()> {
-    let Ok(brokers) = std::env::var("TIDEGATE_TEST_KAFKA") else {
-        println!("SKIPPED: TIDEGATE_TEST_KAFKA names no broker (scripts/services up kafka)");
-        return None;
-    };
-    let name = format!("tidegate-test-{:016x}", getrandom::u64().expect("random bytes"));
-    set.extend([
-        "process.bus=kafka".to_owned(),
-        format!("kafka.brokers={brokers}"),
-        format!("kafka.topic={name}"),
-        format!("kafka.transactional_id={name}"),
-        "kafka.replication=1".into(),
-        "kafka.min_insync_replicas=1".into(),
-    ]);
-    Some(())
-}
 
 /// An edge follows while the process is killed at each of these parts of the way, and begun again. Gives how many streams it took.
 fn killed_on_the_way(process: &mut Process, log: &[Record], kills: &[f64]) -> usize {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use tidegate_follow::OrderRow;
+use tidegate_rows::StepRow;
 use tidegate_shard_core::{ChargeId, OrderStatus};
 
 /// An order as the store has it. Ids are strings, times unix milliseconds, amounts minor units.
@@ -31,30 +32,28 @@ pub struct DumpedLine {
 /// A step of an order's history, as its home shard logged it.
 #[derive(Debug, Serialize)]
 pub struct DumpedStep {
-    /// The home shard.
-    pub shard: u16,
-    /// The home shard's operation.
-    pub op: i64,
-    /// Unix milliseconds.
-    pub at: i64,
-    /// The entry's kind.
-    pub kind: String,
-    /// What the kind does not say: a JSON object.
+    pub(super) shard: u16,
+    pub(super) op: i64,
+    pub(super) at: i64,
+    pub(super) kind: String,
+    /// What the kind does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<serde_json::Value>,
+    pub(super) detail: Option<serde_json::Value>,
 }
 
 impl DumpedOrder {
     /// Of a row, its lines sorted by SKU, and its history by op.
-    #[must_use]
-    pub fn new(row: &OrderRow, history: Vec<DumpedStep>) -> DumpedOrder {
+    ///
+    /// # Errors
+    /// A step's detail is no JSON.
+    pub fn new(row: &OrderRow, history: Vec<StepRow>) -> Result<DumpedOrder, serde_json::Error> {
         let charge = |charge: &Option<ChargeId>| charge.as_ref().map(ToString::to_string);
         let lines = row.lines.iter().map(|line| DumpedLine {
             sku: line.sku.as_str().to_owned(),
             qty: line.qty,
         });
         // Ids, times and amounts are below 2^63.
-        DumpedOrder {
+        Ok(DumpedOrder {
             order: row.order.0.to_string(),
             user: row.user.to_string(),
             status: row.status.map_or("gathering", OrderStatus::as_str).to_owned(),
@@ -66,7 +65,22 @@ impl DumpedOrder {
             charge: charge(&row.charge),
             refund_due: charge(&row.refund_due),
             lines: lines.collect(),
-            history,
-        }
+            history: history
+                .into_iter()
+                .map(DumpedStep::new)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl DumpedStep {
+    fn new(step: StepRow) -> Result<DumpedStep, serde_json::Error> {
+        Ok(DumpedStep {
+            shard: step.shard,
+            op: step.op as i64,
+            at: step.at.0 as i64,
+            kind: step.kind,
+            detail: step.detail.as_deref().map(serde_json::from_str).transpose()?,
+        })
     }
 }

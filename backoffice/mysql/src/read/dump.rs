@@ -2,25 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Value};
+use mysql_async::Value;
 use tidegate_follow::OrderRow;
+use tidegate_rows::StepRow;
 use tidegate_shard_core::OrderId;
 
-use super::{PAGE_MAX, Reader, StepRead, ids, step_of};
+use super::{Reader, padded, step_of, with_lines};
 use crate::columns::Columns;
-use crate::session::timed;
+use crate::pooled::Pooled;
 use crate::{MysqlError, queries};
 
+/// Orders of a page at most.
+pub const PAGE_MAX: usize = 128;
+
 /// An order with its lines, and what happened to it, by op.
-pub type OrderRead = (OrderRow, Vec<StepRead>);
+pub type OrderRead = (OrderRow, Vec<StepRow>);
 
 /// A dump under way: a connection whose transaction sees the rows of the moment at which it began, however long it takes. What the store writes
 /// meanwhile the server keeps twice until this is dropped.
 #[derive(Debug)]
 pub struct Dump {
-    reader: Reader,
-    conn: Conn,
+    conn: Pooled,
     last: OrderId,
 }
 
@@ -31,16 +33,8 @@ impl Reader {
     /// The database cannot be read now.
     pub async fn dump(&self) -> Result<Dump, MysqlError> {
         let mut conn = self.connection().await?;
-        timed(self.settings.answer_timeout, "begin to read", async {
-            conn.query_drop("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                .await?;
-            Ok(conn
-                .query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT")
-                .await?)
-        })
-        .await?;
+        conn.begin_snapshot().await?;
         Ok(Dump {
-            reader: self.clone(),
             conn,
             last: OrderId(0),
         })
@@ -53,17 +47,17 @@ impl Dump {
     /// # Errors
     /// The database cannot be read now, or the connection was lost, and with it the moment: begin anew.
     pub async fn page(&mut self) -> Result<Vec<OrderRead>, MysqlError> {
-        let Dump { reader, conn, last } = self;
+        let Dump { conn, last } = self;
         let values = vec![Value::UInt(last.0), Value::UInt(PAGE_MAX as u64)];
-        let found = reader.rows(conn, queries::ALL, values).await?;
-        let orders = reader.with_lines(conn, &found).await?;
+        let found = conn.rows(queries::ALL, values).await?;
+        let orders = with_lines(conn, &found).await?;
         let Some(newest) = orders.last().map(|row| row.order) else {
             return Ok(Vec::new());
         };
         *last = newest;
-        let ids = ids(&orders, newest);
-        let found = reader.rows(conn, &queries::histories(ids.len()), ids).await?;
-        let mut steps: BTreeMap<u64, Vec<StepRead>> = BTreeMap::new();
+        let ids = padded(orders.iter().map(|row| Value::UInt(row.order.0)).collect());
+        let found = conn.rows(&queries::histories(ids.len()), ids).await?;
+        let mut steps: BTreeMap<u64, Vec<StepRow>> = BTreeMap::new();
         for row in &found {
             let mut row = Columns::of(row);
             let order = row.next()?;

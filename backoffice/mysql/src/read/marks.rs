@@ -22,8 +22,7 @@ impl Reader {
     /// # Errors
     /// The database cannot be read now, or holds no store yet.
     pub async fn marks(&self) -> Result<StoreMarks, MysqlError> {
-        let mut conn = self.connection().await?;
-        let rows = self.rows(&mut conn, queries::MARKS, Vec::new()).await?;
+        let rows = self.rows(queries::MARKS, Vec::new()).await?;
         let mut name = None;
         let mut marks = Vec::with_capacity(rows.len());
         for row in &rows {

@@ -2,8 +2,8 @@
 
 use std::io::{self, BufWriter, Write};
 
-use tidegate_backoffice::store::dumped::{DumpedOrder, DumpedStep};
-use tidegate_mysql::{Dump, MysqlError, OrderRead, Reader, Settings, StepRead};
+use tidegate_backoffice::store::dumped::DumpedOrder;
+use tidegate_mysql::{Dump, MysqlError, OrderRead, Reader, Settings};
 
 use super::RunArgs;
 
@@ -40,32 +40,19 @@ async fn begin(settings: Settings) -> Result<Dump, MysqlError> {
 fn print(out: &mut impl Write, page: Vec<OrderRead>) -> Result<io::Result<()>, String> {
     for (row, steps) in page {
         let order = row.order;
-        let steps: Result<Vec<DumpedStep>, _> = steps.into_iter().map(step).collect();
-        let steps = steps.map_err(|error| {
+        let dumped = DumpedOrder::new(&row, steps).map_err(|error| {
             format!(
                 "order {}: a detail of its history is no JSON, which this program did not write: {error}",
                 order.0
             )
         })?;
-        let line = serde_json::to_vec(&DumpedOrder::new(&row, steps))
-            .map_err(|error| format!("order {}: {error}", order.0))?;
+        let line = serde_json::to_vec(&dumped).map_err(|error| format!("order {}: {error}", order.0))?;
         let written = out.write_all(&line).and_then(|()| out.write_all(b"\n"));
         if written.is_err() {
             return Ok(written);
         }
     }
     Ok(Ok(()))
-}
-
-/// Ops and times are below 2^63.
-fn step(step: StepRead) -> Result<DumpedStep, serde_json::Error> {
-    Ok(DumpedStep {
-        shard: step.shard,
-        op: step.op as i64,
-        at: step.at.0 as i64,
-        kind: step.kind,
-        detail: step.detail.as_deref().map(serde_json::from_str).transpose()?,
-    })
 }
 
 /// Whether somebody still reads.

@@ -76,6 +76,7 @@ section! {
         answer_ms: u64 = 10_000,
         batch_ms: u64 = 30_000,
         readers: usize = 4,
+        writers: usize = 4,
     }
 }
 

@@ -132,6 +132,7 @@ fn mysql(raw: &RawMysql, password: Option<&Secret>) -> Checked<tidegate_mysql::S
         answer_timeout: millis("mysql.answer_ms", raw.answer_ms, 100, 600_000)?,
         batch_timeout: millis("mysql.batch_ms", raw.batch_ms, 100, 600_000)?,
         readers_max: within("mysql.readers", raw.readers, 1, 256)?,
+        writers_max: within("mysql.writers", raw.writers, 1, 256)?,
         ..tidegate_mysql::Settings::new(String::new())
     })
 }
