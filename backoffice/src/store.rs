@@ -6,6 +6,7 @@ mod books;
 mod cells;
 mod charges;
 pub mod copy;
+pub mod dumped;
 mod imports;
 mod orders;
 pub mod reader;

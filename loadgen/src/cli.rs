@@ -187,6 +187,13 @@ pub struct DrillArgs {
     /// The store's file (backoffice.store), on another disk for one; in the data directory unless said.
     #[arg(long, value_name = "FILE")]
     pub store: Option<PathBuf>,
+    /// The system in two processes: tidegate-backoffice behind the gateway, over the Kafka and MariaDB of this script (scripts/services). Victims in
+    /// turn are both processes and the script's servers, which it starts and leaves running.
+    #[arg(long, value_name = "SCRIPT", conflicts_with_all = ["backoffice", "store"])]
+    pub services: Option<PathBuf>,
+    /// The backoffice's program; the one beside the gateway's unless said.
+    #[arg(long, value_name = "PROGRAM", requires = "services")]
+    pub tidegate_backoffice: Option<PathBuf>,
     /// Shard threads; some starts have one or two more.
     #[arg(long, default_value_t = 3)]
     pub shard_threads: usize,

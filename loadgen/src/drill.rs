@@ -1,35 +1,36 @@
 //! `tidegate-loadgen drill`: starts a gateway, loads it, kills it with -9 at random moments, starts it again (sometimes with another
-//! number of shard threads, sometimes killing the start too), and proves after each that nothing was lost.
+//! number of shard threads, sometimes killing the start too), and proves after each that nothing was lost. With `--services` the system is in two
+//! processes, over servers of its own, and each of them is killed in its turn.
 
 mod gateway;
+mod process;
+mod round;
+mod services;
+mod split;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 
-use self::gateway::{Gateway, Setup, free_address, last_words};
+use self::gateway::Setup;
+use self::process::{Process, free_address, last_words};
+use self::split::{Split, Turns};
 use crate::batch::{self, Job};
 use crate::cli::DrillArgs;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
-use crate::load::Load;
-use crate::meter::Meter;
 use crate::net::link::Http;
-use crate::net::pool::{self, PoolConfig};
+use crate::net::pool::PoolConfig;
 use crate::net::session::{TlsClient, Trust};
-use crate::pace::Pace;
 use crate::report::{findings_json, print_findings, write_json};
 use crate::request::Method;
 use crate::rng::Rng;
-use crate::skus::{Chooser, Spread};
 use crate::target::Target;
 use crate::users::{Mint, Users, operator};
 use crate::verify::api::Asker;
-use crate::verify::proof::{Disk, Scope, prove};
+use crate::verify::proof::{Behind, Disk, Scope, prove};
 use crate::verify::{Findings, SkuEvidence};
 
 /// A start may take this long: recovery reads the whole log.
@@ -48,6 +49,8 @@ struct Drill<'a> {
     names: Vec<String>,
     skus: Vec<SkuEvidence>,
     ledger: Ledger,
+    split: Option<Split>,
+    turns: Turns,
 }
 
 /// Runs the drill; `Ok(true)` when every proof held.
@@ -64,16 +67,19 @@ pub fn run(args: &DrillArgs) -> Result<bool, String> {
         )
     })?;
     let program = program(args.tidegate.as_deref())?;
-    let setup = Setup {
+    let mut setup = Setup {
         program,
         data,
         listen: free_address()?,
         admin: free_address()?,
         output: scratch.join("gateway.log"),
         backoffice: args.backoffice.clone(),
+        address: None,
         store: args.store.clone(),
     };
-    let result = drill(args, setup.clone(), clock, seed);
+    let behind = scratch.join("backoffice.log");
+    let result = split(args, &mut setup, &scratch, clock.zero_unix_ms())
+        .and_then(|split| drill(args, setup.clone(), split, clock, seed));
     match &result {
         Ok((_, findings)) if findings.is_clean() && !args.keep => drop(std::fs::remove_dir_all(&scratch)),
         _ => {
@@ -82,6 +88,9 @@ pub fn run(args: &DrillArgs) -> Result<bool, String> {
                 scratch.display()
             );
             println!("{}", last_words(&setup.output));
+            if args.services.is_some() {
+                println!("and tidegate-backoffice's:\n{}", last_words(&behind));
+            }
         }
     }
     let (kills, findings) = result?;
@@ -109,34 +118,46 @@ fn program(named: Option<&Path>) -> Result<PathBuf, String> {
         })
 }
 
-fn drill(args: &DrillArgs, setup: Setup, clock: Clock, seed: u64) -> Result<(u32, Findings), String> {
-    let mut gateway = Gateway::start(&setup, args.shard_threads)?;
+/// What stands behind the gateway, where that is a process of its own; the gateway is told where.
+fn split(args: &DrillArgs, setup: &mut Setup, scratch: &Path, run: u64) -> Result<Option<Split>, String> {
+    let Some(script) = &args.services else {
+        return Ok(None);
+    };
+    let beside = || setup.program.with_file_name("tidegate-backoffice");
+    let program = args.tidegate_backoffice.clone().unwrap_or_else(beside);
+    let split = Split::start(script, program, scratch, run)?;
+    setup.backoffice = "remote".into();
+    setup.address = Some(split.grpc);
+    Ok(Some(split))
+}
+
+fn drill(
+    args: &DrillArgs,
+    setup: Setup,
+    split: Option<Split>,
+    clock: Clock,
+    seed: u64,
+) -> Result<(u32, Findings), String> {
+    let mut gateway = gateway::start(&setup, args.shard_threads)?;
     gateway.wait_ready(START_MAX)?;
-    let mut drill = Drill::new(args, setup, clock, seed)?;
+    let mut drill = Drill::new(args, setup, split, clock, seed)?;
     let mut kills = 0;
     loop {
         let before = drill.ledger.records.len();
         kills += 1;
-        let moment = drill.load_until_kill(&gateway)?;
+        let round = drill.round(gateway, kills)?;
+        gateway = round.gateway;
+        kills += round.more;
         let sent = drill.ledger.records.len() - before;
-        let (next, more, threads) = drill.start_again(kills)?;
-        kills += more;
-        gateway = next;
-        let ready = gateway.wait_ready(START_MAX)?;
         let findings = drill.prove(args.read_back, kills >= args.kills)?;
+        let verdict = if findings.is_clean() {
+            "verified"
+        } else {
+            "NOT VERIFIED"
+        };
         println!(
-            "kill {kills}/{}: {sent} requests, killed after {moment:?}{}; ready in {ready:?} with {threads} shard threads; {}",
-            args.kills,
-            if more > 0 {
-                ", and once more while it started"
-            } else {
-                ""
-            },
-            if findings.is_clean() {
-                "verified"
-            } else {
-                "NOT VERIFIED"
-            }
+            "kill {kills}/{}: {sent} requests, {}; {verdict}",
+            args.kills, round.words
         );
         if kills >= args.kills || !findings.is_clean() {
             if findings.is_clean() {
@@ -149,7 +170,13 @@ fn drill(args: &DrillArgs, setup: Setup, clock: Clock, seed: u64) -> Result<(u32
 }
 
 impl<'a> Drill<'a> {
-    fn new(args: &'a DrillArgs, setup: Setup, clock: Clock, seed: u64) -> Result<Drill<'a>, String> {
+    fn new(
+        args: &'a DrillArgs,
+        setup: Setup,
+        split: Option<Split>,
+        clock: Clock,
+        seed: u64,
+    ) -> Result<Drill<'a>, String> {
         let run = clock.zero_unix_ms();
         let mint = Mint::open(&setup.data.join("token.key"), run / 1000, 24 * 3600)?;
         let users = Users::mint(
@@ -182,6 +209,8 @@ impl<'a> Drill<'a> {
             names,
             skus: Vec::new(),
             ledger: Ledger::new(run),
+            split,
+            turns: Turns::default(),
         };
         drill.stock_up()?;
         Ok(drill)
@@ -228,55 +257,6 @@ impl<'a> Drill<'a> {
         Ok(())
     }
 
-    /// Loads the gateway and kills it in the middle.
-    fn load_until_kill(&mut self, gateway: &Gateway) -> Result<Duration, String> {
-        let moment = Duration::from_millis(50 + self.rng.below(self.args.round_ms_max.max(100)));
-        let spread = Spread::List(self.names.clone());
-        let chooser = Chooser::new(&spread, 0, self.rng.bits());
-        let start = self.clock.now();
-        let pace = Pace::new(Some(self.args.rate), start, Duration::from_secs(600), None);
-        let ledger = std::mem::replace(&mut self.ledger, Ledger::new(0));
-        let mix = self.args.mix.clone();
-        let seed = self.rng.bits();
-        let load = Load::new(
-            pace,
-            Meter::new(start, true),
-            ledger,
-            chooser,
-            mix,
-            self.users.count(),
-            seed,
-        );
-        let stop: Arc<AtomicBool> = load.stop.clone();
-        let victim = gateway.clone();
-        let killer = std::thread::spawn(move || {
-            std::thread::sleep(moment);
-            let killed = victim.kill();
-            // A moment for the connections to notice, so that what was under way counts as lost.
-            std::thread::sleep(Duration::from_millis(100));
-            stop.store(true, Ordering::Relaxed);
-            killed
-        });
-        let (load, _) = pool::run(&self.config, self.clock, &self.users, load)?;
-        self.ledger = load.ledger;
-        killer.join().map_err(|_| "the killer panicked")??;
-        Ok(moment)
-    }
-
-    /// Starts it again, now and then with another number of threads, now and then killing the start as well. Gives how many
-    /// more kills that were.
-    fn start_again(&mut self, kills: u32) -> Result<(Gateway, u32, usize), String> {
-        let other = self.rng.below(4) == 0;
-        let threads = self.args.shard_threads + if other { 1 + self.rng.below(2) as usize } else { 0 };
-        if kills < self.args.kills && self.rng.below(4) == 0 {
-            let gateway = Gateway::start(&self.setup, threads)?;
-            std::thread::sleep(Duration::from_millis(self.rng.below(400)));
-            gateway.kill()?;
-            return Ok((Gateway::start(&self.setup, threads)?, 1, threads));
-        }
-        Ok((Gateway::start(&self.setup, threads)?, 0, threads))
-    }
-
     /// After the last kill the store must also catch up with the log.
     fn prove(&mut self, read_back: usize, last: bool) -> Result<Findings, String> {
         let asker = Asker {
@@ -289,6 +269,11 @@ impl<'a> Drill<'a> {
             data: &self.setup.data,
             store: self.setup.store.as_deref(),
             catches_up: last.then_some(self.setup.admin),
+            behind: self.split.as_ref().map(|split| Behind {
+                program: split.program(),
+                config: &split.config,
+                admin: split.admin,
+            }),
         };
         let scope = Scope {
             read_back,
@@ -300,13 +285,9 @@ impl<'a> Drill<'a> {
         prove(&asker, &mut self.ledger, &self.names, &mut self.skus, &scope)
     }
 
-    /// The last word: a gateway that is asked to stop does, with status 0.
-    fn end(&self, gateway: &Gateway) -> Result<(), String> {
-        let status = gateway.stop(Duration::from_secs(20))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(format!("after SIGTERM the gateway ended with {status}"))
-        }
+    /// The last word: who is asked to stop does, with status 0.
+    fn end(&mut self, gateway: &Process) -> Result<(), String> {
+        gateway.stop(Duration::from_secs(20))?;
+        self.split.as_mut().map_or(Ok(()), Split::end)
     }
 }

@@ -107,6 +107,7 @@ fn verified(
                 data,
                 store: args.store.as_deref(),
                 catches_up: None,
+                behind: None,
             }),
         one_buyer: args.tokens == Tokens::One,
         exclusive: !args.shared,

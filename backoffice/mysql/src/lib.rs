@@ -45,7 +45,7 @@ mod store;
 
 pub use error::MysqlError;
 pub use facts::{Facts, Tables, facts};
-pub use read::{Reader, StoreMarks};
+pub use read::{Dump, OrderRead, PAGE_MAX, Reader, StoreMarks};
 pub use rows::Rows;
 pub use settings::Settings;
 pub use store::Mysql;

@@ -70,6 +70,14 @@ impl Pooled {
         self.run("START TRANSACTION").await
     }
 
+    /// Opens a transaction that sees the rows of this moment, and no later ones.
+    pub(crate) async fn begin_snapshot(&mut self) -> Result<(), MysqlError> {
+        self.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            .await?;
+        self.open = true;
+        self.run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await
+    }
+
     /// Makes what was done durable, or undoes it.
     pub(crate) async fn end(&mut self, commit: bool) -> Result<(), MysqlError> {
         self.run(if commit { "COMMIT" } else { "ROLLBACK" }).await?;

@@ -11,6 +11,10 @@ use crate::columns::text;
 pub const ORDER: &str = "SELECT id, buyer, subject, status, total, currency, placed_at, changed_at, pay_by, charge, refund_due \
     FROM orders WHERE id = ? AND status <> 'gathering'";
 
+/// A page of all orders, oldest first. Parameters: an id that is older than all of the page, rows.
+pub const ALL: &str = "SELECT id, buyer, subject, status, total, currency, placed_at, changed_at, pay_by, charge, refund_due \
+    FROM orders FORCE INDEX (PRIMARY) WHERE id > ? AND status <> 'gathering' ORDER BY id LIMIT ?";
+
 /// What happened to an order. Parameters: id.
 pub const HISTORY: &str = "SELECT op, shard, at, kind, detail FROM history WHERE order_id = ? ORDER BY op";
 
@@ -138,6 +142,15 @@ pub fn known_skus(skus: usize) -> String {
 pub fn lines(orders: usize) -> String {
     format!(
         "SELECT order_id, sku, qty FROM order_lines FORCE INDEX (PRIMARY) WHERE order_id IN ({}) ORDER BY order_id, sku",
+        marks(orders)
+    )
+}
+
+/// What happened to so many orders, by order and op. Parameters: their ids.
+#[must_use]
+pub fn histories(orders: usize) -> String {
+    format!(
+        "SELECT order_id, op, shard, at, kind, detail FROM history FORCE INDEX (PRIMARY) WHERE order_id IN ({}) ORDER BY order_id, op",
         marks(orders)
     )
 }

@@ -13,8 +13,10 @@ use crate::pooled::{Pooled, pool};
 use crate::session::timed;
 use crate::{MysqlError, Settings, queries};
 
+mod dump;
 mod marks;
 
+pub use dump::{Dump, OrderRead, PAGE_MAX};
 pub use marks::StoreMarks;
 
 /// Keys in a list of one statement at most. A power of two, as is every number of keys that is sent: few statements serve lists of any length.
@@ -152,7 +154,10 @@ async fn with_lines(conn: &mut Pooled, rows: &[Row]) -> Result<Vec<OrderRow>, My
 }
 
 fn step(row: &Row) -> Result<StepRow, MysqlError> {
-    let mut row = Columns::of(row);
+    step_of(&mut Columns::of(row))
+}
+
+fn step_of(row: &mut Columns<'_>) -> Result<StepRow, MysqlError> {
     Ok(StepRow {
         op: row.next()?,
         shard: row.next()?,

@@ -10,6 +10,7 @@ use crate::config::{Config, ConfigError, DEFAULT_FILE, Sources};
 use crate::{logging, run};
 
 mod doctor;
+mod dump;
 
 /// The backoffice in a process of its own: takes the edges' entries, keeps the store, answers what is not on the hot path.
 #[derive(Debug, Parser)]
@@ -28,6 +29,8 @@ enum Command {
     Run(RunArgs),
     /// Makes the store's tables or brings them up to date, and ends. A start does the same.
     Migrate(RunArgs),
+    /// Prints every order of the store as one line of JSON, as of one moment; the process may be running.
+    Dump(RunArgs),
     /// Tries everything that a start depends on: MySQL, Kafka, certificates, ports. Status 1 if something must be put right.
     Doctor(doctor::DoctorArgs),
     /// Prints the default configuration with every key explained.
@@ -71,6 +74,7 @@ pub fn start() -> ExitCode {
     let done = match cli.command.unwrap_or(Command::Run(cli.run)) {
         Command::Run(args) => serve(&args),
         Command::Migrate(args) => migrate(&args),
+        Command::Dump(args) => dump::run(&args),
         Command::Doctor(args) => return doctor::run(&args),
         Command::Config => {
             print!("{DEFAULT_FILE}");

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OpenFlags, Row};
-use serde::Serialize;
 use tidegate_follow::Mark;
 
 use super::apply::read_marks;
+use super::dumped::{DumpedLine, DumpedOrder, DumpedStep};
 use crate::database::DatabaseError;
 
 /// A store's file, open to be read.
@@ -31,42 +31,6 @@ impl Reader {
 /// The store cannot be read.
 pub fn marks(store: &Reader) -> Result<Vec<Mark>, DatabaseError> {
     Ok(read_marks(&store.0)?)
-}
-
-/// An order as the store has it. Ids are strings, times unix milliseconds, amounts minor units.
-#[derive(Debug, Serialize)]
-pub struct DumpedOrder {
-    order: String,
-    user: String,
-    status: String,
-    total: i64,
-    currency: String,
-    placed_at: i64,
-    changed_at: i64,
-    pay_by: i64,
-    charge: Option<String>,
-    refund_due: Option<String>,
-    lines: Vec<DumpedLine>,
-    history: Vec<DumpedStep>,
-}
-
-/// A line of an order.
-#[derive(Debug, Serialize)]
-pub struct DumpedLine {
-    sku: String,
-    qty: u32,
-}
-
-/// A step of an order's history, as its home shard logged it.
-#[derive(Debug, Serialize)]
-pub struct DumpedStep {
-    shard: u16,
-    op: i64,
-    at: i64,
-    kind: String,
-    /// What the kind does not say.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<serde_json::Value>,
 }
 
 /// Hands every order to `each`, by id; those that still gather holds are left out.

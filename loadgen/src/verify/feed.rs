@@ -112,11 +112,25 @@ impl Figures {
     }
 }
 
+/// Shards that a backoffice in a process of its own has given up, by its own metrics: those of its feed and those of its store.
+pub fn stopped(text: &str) -> Result<u64, String> {
+    let names = [
+        "tidegate_backoffice_feed_stopped_shards_total",
+        "tidegate_backoffice_store_stopped_shards",
+    ];
+    let figures = names
+        .map(|name| figure(text, name).ok_or_else(|| format!("the backoffice's metrics have no {name}")));
+    figures.into_iter().sum()
+}
+
+/// A figure without labels.
+fn figure(text: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
 fn figures(text: &str) -> Option<Figures> {
-    let of = |name: &str| {
-        let mut lines = text.lines();
-        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
-    };
+    let of = |name: &str| figure(text, name);
     Some(Figures {
         behind_s: of("tidegate_feed_behind_seconds")?,
         applied: of("tidegate_feed_applied_total")?,
@@ -160,6 +174,14 @@ mod tests {
             asked >= 15 && words.iter().any(|line| line.contains("3 s behind")),
             "{words:?}"
         );
+    }
+
+    #[test]
+    fn stopped_shards_of_feed_and_store_are_added_and_a_page_without_them_is_no_zero() {
+        let page =
+            "tidegate_backoffice_feed_stopped_shards_total 2\ntidegate_backoffice_store_stopped_shards 1\n";
+        assert_eq!(stopped(page), Ok(3));
+        assert!(stopped("tidegate_backoffice_store_stopped_shards 0\n").is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Instant;
 
 use super::api::Asker;
 use super::facts::Facts;
@@ -35,6 +36,19 @@ pub struct Disk<'a> {
     pub store: Option<&'a Path>,
     /// The admin address of a gateway whose store must catch up with the log (invariant 12).
     pub catches_up: Option<SocketAddr>,
+    /// The backoffice in a process of its own, which has the store.
+    pub behind: Option<Behind<'a>>,
+}
+
+/// A backoffice in a process of its own.
+#[derive(Clone, Copy)]
+pub struct Behind<'a> {
+    /// The tidegate-backoffice program, which reads the store.
+    pub program: &'a Path,
+    /// Its configuration.
+    pub config: &'a Path,
+    /// Its metrics.
+    pub admin: SocketAddr,
 }
 
 /// Proves what the ledger says, at a gateway that is up and has nothing in flight.
@@ -91,7 +105,14 @@ fn look_at(
         findings.fault(3, || complaint);
     }
     let caught_up = disk.catches_up.is_some_and(|admin| catch_up(admin, findings));
-    match store::dump(disk.program, disk.data, disk.store)? {
+    let stored = match disk.behind {
+        Some(behind) => {
+            no_shard_stopped(behind.admin, findings);
+            Some(store::dump_behind(behind.program, behind.config)?)
+        }
+        None => store::dump(disk.program, disk.data, disk.store)?,
+    };
+    match stored {
         Some(stored) => {
             let sides = store::Sides {
                 stored: &stored,
@@ -120,11 +141,17 @@ fn look_at(
 
 /// Waits until the store has what the log had just now; whether it has.
 fn catch_up(admin: SocketAddr, findings: &mut Findings) -> bool {
-    let waited = feed::wait(&mut || feed::metrics(admin), Patience::default(), &mut |line| {
+    let (patience, began) = (Patience::default(), Instant::now());
+    let waited = feed::wait(&mut || feed::metrics(admin), patience, &mut |line| {
         println!("waiting for the store: {line}");
     });
     match waited {
         Waited::CaughtUp => {
+            println!(
+                "the store had all of the log after {:.1} s, of at most {} s",
+                began.elapsed().as_secs_f64(),
+                patience.most.as_secs()
+            );
             findings.check(12, true, String::new);
             true
         }
@@ -134,6 +161,15 @@ fn catch_up(admin: SocketAddr, findings: &mut Findings) -> bool {
             false
         }
     }
+}
+
+/// A shard that the backoffice gave up is a fault, whatever its rows say.
+fn no_shard_stopped(admin: SocketAddr, findings: &mut Findings) {
+    let stopped = feed::metrics(admin).and_then(|text| feed::stopped(&text));
+    findings.check(12, stopped == Ok(0), || match &stopped {
+        Ok(shards) => format!("the backoffice has stopped {shards} shards: its log says why"),
+        Err(problem) => problem.clone(),
+    });
 }
 
 fn evidence<'a>(

@@ -1,4 +1,4 @@
-//! Reads the store through `tidegate store dump`.
+//! Reads the store through `tidegate store dump`, and that of the split system through `tidegate-backoffice dump`.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -81,22 +81,32 @@ pub fn dump(program: &Path, dir: &Path, file: Option<&Path>) -> Result<Option<Ve
     if let Some(file) = file {
         command.args(["--set", &setting(file)]);
     }
+    printed(command, "store dump", "--tidegate").map(Some)
+}
+
+/// Runs `tidegate-backoffice dump`, which prints the same of MySQL.
+pub fn dump_behind(program: &Path, config: &Path) -> Result<Vec<Stored>, String> {
+    let mut command = Command::new(program);
+    command.args(["dump", "--config"]).arg(config);
+    printed(command, "dump", "--tidegate-backoffice")
+}
+
+/// What a dump prints. `named`: the argument that says where its program is.
+fn printed(mut command: Command, does: &str, named: &str) -> Result<Vec<Stored>, String> {
+    let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|e| format!("{}: {e}; build it, or name it with --tidegate", program.display()))?;
+        .map_err(|e| format!("{program}: {e}; build it, or name it with {named}"))?;
     let orders = child
         .stdout
         .take()
         .map_or_else(|| Ok(Vec::new()), |out| parse(BufReader::new(out)));
-    let status = child.wait().map_err(|e| format!("{}: {e}", program.display()))?;
+    let status = child.wait().map_err(|e| format!("{program}: {e}"))?;
     match status.success() {
-        true => orders.map(Some),
-        false => Err(format!(
-            "{} store dump: {status}; what it said is above",
-            program.display()
-        )),
+        true => orders,
+        false => Err(format!("{program} {does}: {status}; what it said is above")),
     }
 }
 
