@@ -152,7 +152,8 @@ mod tests {
         assert!(Settings::new("redis://127.0.0.1:6379").check().is_ok());
         let tls = Settings::new("rediss://127.0.0.1:6379").check().expect("TLS");
         assert!(tls.tls.is_some());
-        let wrong: [(&str, fn(&mut Settings)); 7] = [
+        type Spoil = fn(&mut Settings);
+        let wrong: [(&str, Spoil); 7] = [
             ("prefix", |s| s.prefix = "a b".into()),
             ("invalidators", |s| s.invalidators.push(String::new())),
             ("answer_timeout", |s| s.answer_timeout = Duration::ZERO),
