@@ -1,5 +1,9 @@
+use std::fs;
+
+use tidegate_log::{Layout, LogId, Manifest, SegmentNumber, StartNumber};
+
 use super::*;
-use tidegate_log::{Layout, LogId, SegmentNumber, StartNumber};
+use crate::shards::NO_STORE;
 
 /// A data directory that feeds a store.
 fn feeding(store: &str) -> tempfile::TempDir {
