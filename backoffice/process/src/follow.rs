@@ -35,6 +35,8 @@ pub(crate) use sink::kind;
 pub(crate) const OUT: usize = 64;
 /// How long the last word to an edge may take.
 const LAST_WORD: Duration = Duration::from_secs(1);
+/// Between two looks at a store that could not be read; a line is logged for the first alone.
+const UNREADABLE: Duration = Duration::from_millis(500);
 /// How long an edge may take to say hello.
 const HELLO: Duration = Duration::from_secs(10);
 
@@ -186,6 +188,7 @@ impl FeedRole {
     ) -> Option<Status> {
         let mut look = tokio::time::interval(self.config.feed.marks);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut unreadable = false;
         loop {
             let ask = progress.is_behind();
             self.metrics.set_unapplied(progress.unapplied());
@@ -213,6 +216,7 @@ impl FeedRole {
                         return Some(Status::aborted(format!("the store is {} now, and was {}", store.name, progress.name())));
                     }
                     Ok(store) => {
+                        unreadable = false;
                         let moved = progress.applied(&store.marks);
                         // A store may have a batch before the thread has said that its transaction committed.
                         let published = progress.published(&moved);
@@ -220,7 +224,10 @@ impl FeedRole {
                     }
                     Err(error) => {
                         self.metrics.fault("store_unreadable");
-                        tracing::warn!("how far the store is cannot be read: {error}; it is tried again");
+                        if !std::mem::replace(&mut unreadable, true) {
+                            tracing::warn!("how far the store is cannot be read: {error}; it is tried again");
+                        }
+                        look.reset_after(UNREADABLE.max(self.config.feed.marks));
                     }
                 },
             }

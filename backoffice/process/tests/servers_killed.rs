@@ -60,7 +60,7 @@ fn a_broker_and_a_database_that_die_on_the_way_cost_time_and_no_entry() {
     let (port, applied) = (process.grpc, Arc::clone(&edge.applied));
     std::thread::scope(|threads| {
         let followed = threads.spawn(move || block_on(edge.follow(port)));
-        for (part, server) in [(0.05, "kafka"), (0.3, "mariadb"), (0.5, "kafka")] {
+        for (part, server) in [(0.1, "kafka"), (0.4, "mariadb")] {
             while applied.load(Ordering::SeqCst) < (all as f64 * part) as u64 {
                 assert!(!followed.is_finished(), "the kill comes on the way");
                 std::thread::sleep(Duration::from_millis(1));
