@@ -152,3 +152,34 @@ pub(crate) fn put(settings: &Settings, partition: i32, value: &[u8]) {
     producer.send(record).map_err(|(error, _)| error).unwrap();
     producer.flush(Duration::from_secs(10)).unwrap();
 }
+
+/// A transaction of another producer with one record, open.
+pub(crate) struct Open(BaseProducer);
+
+impl Open {
+    /// Writes the record to its partition.
+    pub(crate) fn begin(settings: &Settings, record: &Record) -> Open {
+        let mut config = settings.client();
+        config.set("transactional.id", format!("{}-another", settings.topic));
+        let producer: BaseProducer = config.create().unwrap();
+        producer.init_transactions(Duration::from_secs(30)).unwrap();
+        producer.begin_transaction().unwrap();
+        let mut value = Vec::new();
+        crate::encode(record, &mut value);
+        let message: BaseRecord<'_, (), [u8]> = BaseRecord::to(&settings.topic)
+            .partition(record.shard.into())
+            .payload(&value);
+        producer.send(message).map_err(|(error, _)| error).unwrap();
+        producer.flush(Duration::from_secs(30)).unwrap();
+        Open(producer)
+    }
+
+    /// Commits it, or aborts it.
+    pub(crate) fn end(self, commits: bool) {
+        let timeout = Duration::from_secs(30);
+        match commits {
+            true => self.0.commit_transaction(timeout).unwrap(),
+            false => self.0.abort_transaction(timeout).unwrap(),
+        }
+    }
+}

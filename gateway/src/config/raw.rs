@@ -256,7 +256,7 @@ section! {
     RawBackoffice {
         mode: String = "embedded".into(),
         store: String = "store.db".into(),
-        address: String = "http://127.0.0.1:9911".into(),
+        address: String = "http://127.0.0.1:7445".into(),
         ca: String = String::new(),
         cert: String = String::new(),
         key: String = String::new(),

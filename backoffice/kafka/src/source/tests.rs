@@ -4,7 +4,7 @@ use tidegate_follow::{Bus as _, Follower, Planted, Store, StoreError, Turn, take
 
 use super::*;
 use crate::KafkaBus;
-use crate::testing::{on_a_broker, put, record, records, settle};
+use crate::testing::{Open, on_a_broker, put, record, records, settle};
 
 /// Keeps the ops of what it was given.
 #[derive(Debug, Default)]
@@ -107,17 +107,26 @@ fn the_source_feeds_a_store_to_the_same_marks_from_any_position() {
 }
 
 #[test]
-fn a_mark_of_what_was_committed_a_moment_ago_is_found() {
-    let Some(settings) = on_a_broker("a moment ago", 8) else {
+fn a_mark_in_a_transaction_that_is_not_decided_yet_is_waited_for() {
+    let Some(settings) = on_a_broker("an open transaction", 2) else {
         return;
     };
-    let shards: Vec<u16> = (0..8).collect();
-    let mut bus = KafkaBus::open(settings.clone(), 0..8).unwrap();
-    for op in 1..=20 {
-        bus.publish(&records(&shards, op..=op)).unwrap();
-        let marks: Vec<Mark> = shards.iter().map(|shard| record(*shard, op).mark()).collect();
-        let source = KafkaSource::open(settings.clone(), 0..8, &marks).unwrap();
-        assert_eq!(source.lines, [""; 0], "at op {op}");
+    let mut bus = KafkaBus::open(settings.clone(), 0..2).unwrap();
+    bus.publish(&records(&[0, 1], 1..=3)).unwrap();
+    settle(&settings);
+    for (commits, op) in [(true, 4), (false, 5)] {
+        let open = Open::begin(&settings, &record(0, op));
+        let marks = [record(0, op).mark(), record(1, 3).mark()];
+        let at = settings.clone();
+        let opening = std::thread::spawn(move || KafkaSource::open(at, 0..2, &marks));
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(!opening.is_finished(), "nobody knows yet");
+        open.end(commits);
+        let source = opening.join().unwrap().unwrap();
+        match commits {
+            true => assert_eq!(source.lines, [""; 0]),
+            false => assert!(source.lines[0].contains("has op 5"), "{:?}", source.lines),
+        }
     }
 }
 
