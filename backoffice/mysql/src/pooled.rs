@@ -9,12 +9,16 @@ use mysql_async::{Conn, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOp
 use crate::session::timed;
 use crate::{MysqlError, Settings};
 
+/// How long a connection is kept for who comes next. Without such a time the driver keeps none, and each call would connect anew.
+const IDLE: Duration = Duration::from_secs(60);
+
 /// A pool of `connections_max` connections. They are not reset when they come back: a reset would forget their statements, and what is not clean
 /// does not come back.
 pub(crate) fn pool(options: OptsBuilder, connections_max: usize) -> Pool {
     let constraints = PoolConstraints::new(0, connections_max.max(1)).unwrap_or_default();
     let pool = PoolOpts::new()
         .with_constraints(constraints)
+        .with_inactive_connection_ttl(IDLE)
         .with_reset_connection(false);
     Pool::new(Opts::from(options.pool_opts(pool)))
 }
@@ -25,7 +29,8 @@ pub(crate) struct Pooled {
     /// Taken only by the drop.
     conn: Option<Conn>,
     /// A statement was sent and its answer not wholly read, since it was waited for too long or the task was dropped: who has the connection next
-    /// would take that answer for its own. Or the server said something after which another one is to be looked up.
+    /// would take that answer for its own. (The driver gives such a one up by itself; this does not lean on it.) Or the server said something
+    /// after which another one is to be looked up.
     spoilt: bool,
     /// A transaction is open.
     open: bool,
