@@ -189,6 +189,8 @@ impl FeedRole {
         let mut look = tokio::time::interval(self.config.feed.marks);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut unreadable = false;
+        // Under way beside everything else: a store that does not answer holds back no mark of the bus.
+        let mut asked = None;
         loop {
             let ask = progress.is_behind();
             self.metrics.set_unapplied(progress.unapplied());
@@ -211,7 +213,10 @@ impl FeedRole {
                     Said::Over(status) => return Some(*status),
                     Said::Opened(_) => {}
                 },
-                _ = look.tick(), if ask => match self.reader.marks().await {
+                _ = look.tick(), if ask && asked.is_none() => asked = Some(Box::pin(self.reader.marks())),
+                read = async { asked.as_mut().expect("it is asked").await }, if asked.is_some() => {
+                    asked = None;
+                    match read {
                     Ok(store) if store.name != progress.name() => {
                         return Some(Status::aborted(format!("the store is {} now, and was {}", store.name, progress.name())));
                     }
@@ -229,7 +234,8 @@ impl FeedRole {
                         }
                         look.reset_after(UNREADABLE.max(self.config.feed.marks));
                     }
-                },
+                }
+                }
             }
         }
     }

@@ -56,6 +56,7 @@ pub async fn run(config: Config) -> Result<(), String> {
             health: Arc::clone(&health),
             desk: Arc::clone(desk),
             exchanges: service.exchanges.clone(),
+            store: Arc::clone(&service.store),
         };
         roles.spawn(shop.run(stopping.clone()));
     }

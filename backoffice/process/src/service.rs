@@ -1,6 +1,6 @@
 //! The service `tidegate.v1.Backoffice`: its calls, by role.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tidegate_api::pb::backoffice_server::Backoffice;
 use tidegate_api::pb::{DeskAnswer, DeskCommand, FromEdge, RequestPart};
@@ -24,6 +24,27 @@ pub struct Service {
     pub exchanges: Option<Exchanges>,
     /// Streams of entries under way.
     pub tasks: TaskTracker,
+    /// The name of the store behind desk and exchanges, once it was read.
+    pub store: Arc<OnceLock<String>>,
+}
+
+/// What an edge names its store with, on the calls that have no hello.
+pub const STORE: &str = "tidegate-store";
+
+impl Service {
+    /// That an edge which says what store it feeds feeds this one: the jobs of one shop must not command the shards of another.
+    fn of_this_store<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let (Some(said), Some(name)) = (request.metadata().get(STORE), self.store.get()) else {
+            return Ok(());
+        };
+        match said.to_str() {
+            Ok(said) if said == name => Ok(()),
+            said => Err(Status::failed_precondition(format!(
+                "the edge feeds the store {:?}, and this backoffice keeps {name:?}: set backoffice.address to that one's backoffice",
+                said.unwrap_or("?")
+            ))),
+        }
+    }
 }
 
 fn lacks(role: &str) -> Status {
@@ -54,6 +75,7 @@ impl Backoffice for Service {
         request: Request<Streaming<DeskAnswer>>,
     ) -> Result<Response<Self::DeskStream>, Status> {
         let desk = self.desk.as_ref().ok_or_else(|| lacks("api or jobs"))?;
+        self.of_this_store(&request)?;
         Ok(Response::new(desk.open(request.into_inner())))
     }
 
@@ -62,6 +84,7 @@ impl Backoffice for Service {
         request: Request<Streaming<RequestPart>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let exchanges = self.exchanges.as_ref().ok_or_else(|| lacks("api"))?;
+        self.of_this_store(&request)?;
         exchanges.answer(request.into_inner()).await.map(Response::new)
     }
 }

@@ -1,11 +1,11 @@
 //! The roles `api` and `jobs`: the shop over MySQL and the edge's shards.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tidegate_backoffice::api;
 use tidegate_backoffice::shop::Shop;
-use tidegate_mysql::Rows;
+use tidegate_mysql::{MysqlError, Reader, Rows};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Role};
@@ -27,6 +27,8 @@ pub struct ShopRole {
     pub desk: Arc<Desk>,
     /// Role `api`: what is opened once the database was reached.
     pub exchanges: Option<Exchanges>,
+    /// Where the store's name is told.
+    pub store: Arc<OnceLock<String>>,
 }
 
 impl ShopRole {
@@ -49,13 +51,21 @@ impl ShopRole {
         }
     }
 
+    /// The rows, and the name of the store that they are in.
+    async fn open(&self) -> Result<Rows, MysqlError> {
+        let rows = Rows::open(self.config.mysql.clone()).await?;
+        let name = Reader::new(self.config.mysql.clone())?.marks().await?.name;
+        _ = self.store.set(name);
+        Ok(rows)
+    }
+
     async fn rows(&self) -> Rows {
         let ours = [Role::Api, Role::Jobs]
             .into_iter()
             .filter(|role| self.config.has(*role));
         let mut rest = FIRST;
         loop {
-            match Rows::open(self.config.mysql.clone()).await {
+            match self.open().await {
                 Ok(rows) => {
                     ours.clone().for_each(|role| self.health.clear(role));
                     return rows;

@@ -78,6 +78,7 @@ pub fn open(config: &Config) -> Result<Backoffice, String> {
             ));
         }
     };
+    let link = link.of_store(&store)?;
     let stats = Arc::new(Stats::new());
     let shown = Arc::clone(&stats);
     let hello = pb::Hello {
@@ -114,7 +115,9 @@ async fn greet(link: &Link, hello: &pb::Hello, patience: Duration) -> Result<Wel
     let until = Instant::now() + patience;
     let mut told = false;
     loop {
-        match link.hello(hello.clone()).await {
+        // A first look is worth a moment, however short the wait.
+        let left = until.saturating_duration_since(Instant::now()).max(RETRY);
+        match link.hello(hello.clone(), Some(left)).await {
             Ok(session) => return Ok(session.welcome),
             Err(status) if link::is_refusal(&status) => {
                 return Err(Unmet::Refused(link.line(&status)));

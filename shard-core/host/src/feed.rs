@@ -20,6 +20,8 @@ pub struct HostFeed {
     shared: Arc<Shared>,
     mailboxes: Vec<Mailbox>,
     keepers: Keepers,
+    /// Marks of the store that the log has not heard of yet.
+    held: Vec<ShardMark>,
 }
 
 /// Makes feeds of a running host, one after the other: a log has one follower.
@@ -35,7 +37,7 @@ pub struct Feeder {
 impl Feeder {
     /// A feed for a store that has each shard up to its mark, of which the log is told at once.
     pub fn feed(&self, marks: &[ShardMark]) -> HostFeed {
-        let feed = self.feed_from(marks);
+        let mut feed = self.feed_from(marks);
         feed.has_applied(marks);
         feed
     }
@@ -56,15 +58,39 @@ impl Feeder {
             shared: Arc::clone(&self.shared),
             mailboxes: self.mailboxes.clone(),
             keepers: self.keepers.clone(),
+            held: Vec::new(),
         }
     }
 }
 
 impl HostFeed {
     /// The store may have died between a commit and its word of it: what it has is told by whoever follows next.
-    fn has_applied(&self, marks: &[ShardMark]) {
+    fn has_applied(&mut self, marks: &[ShardMark]) {
         let told = marks.iter().filter(|mark| mark.op > 0);
-        told.for_each(|mark| self.tell(*mark));
+        told.for_each(|mark| self.tell_applied(*mark));
+    }
+
+    /// The log hears of a mark once it was seen to go through where this feed began. Before, the store may be of another history, and what it says to have would
+    /// free entries that nobody has.
+    fn tell_applied(&mut self, mark: ShardMark) {
+        match self.feed.saw(mark.shard) {
+            true => self.tell(mark),
+            false => self.held.push(mark),
+        }
+    }
+
+    /// What was held back for shards that were seen since; for all of them once everything durable was read, and the node compares what it knows.
+    fn tell_held(&mut self, all: bool) {
+        if self.held.is_empty() {
+            return;
+        }
+        let feed = &self.feed;
+        let (told, held) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|mark| all || feed.saw(mark.shard));
+        self.held = held;
+        let told: Vec<ShardMark> = told;
+        told.into_iter().for_each(|mark| self.tell(mark));
     }
 
     /// And so is what the bus has, as far as the log agrees: a shard that it does not agree on is stopped.
@@ -83,8 +109,12 @@ impl HostFeed {
         let read = self.feed.read(&mut self.files, Planted::None, durable, visit);
         self.tell_published();
         if let Err(FeedError::Parted(parted)) = &read {
+            // What it says to have is not believed.
+            let shard = parted.shard();
+            self.held.retain(|mark| mark.shard != shard);
             self.part(parted);
         }
+        self.tell_held(matches!(read, Ok(Fed::All)));
         read
     }
 
@@ -95,7 +125,7 @@ impl HostFeed {
     pub fn applied(&mut self, mark: ShardMark) -> Result<(), Parted> {
         let applied = self.feed.applied(mark);
         match &applied {
-            Ok(()) => self.tell(mark),
+            Ok(()) => self.tell_applied(mark),
             Err(parted) => self.part(parted),
         }
         applied

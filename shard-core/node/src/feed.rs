@@ -117,6 +117,11 @@ impl Feed {
         }
     }
 
+    /// Whether the log was seen to go through the mark that the feed began with: what lies before it is of the same history then.
+    pub fn saw(&self, shard: u16) -> bool {
+        self.cursors.get(usize::from(shard)).is_some_and(Cursor::is_seen)
+    }
+
     /// What was handed out of a shard last.
     pub fn cursor(&self, shard: u16) -> Option<ShardMark> {
         self.cursors.get(usize::from(shard)).map(Cursor::last)

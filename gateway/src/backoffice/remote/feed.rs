@@ -16,8 +16,10 @@ use super::shard_marks;
 use super::stats::{Stats, count};
 
 mod flight;
+mod lag;
 mod pump;
 
+use lag::Lag;
 use pump::Pump;
 
 /// The first rest after the backoffice could not be reached.
@@ -62,7 +64,7 @@ impl Following {
         loop {
             let over = tokio::select! {
                 _ = &mut ended => return,
-                greeted = self.link.hello(self.hello.clone()) => match greeted {
+                greeted = self.link.hello(self.hello.clone(), None) => match greeted {
                     Ok(session) => {
                         rest = REST;
                         self.follow(session, &mut ended).await
@@ -103,6 +105,7 @@ impl Following {
         let (tell, told) = words::channel();
         let pump = Pump::new(
             feed,
+            Lag::new(published, &applied),
             outgoing,
             told,
             welcome.window_bytes,

@@ -21,13 +21,13 @@ use crate::config::checked::RemoteBackoffice;
 const CONNECT: Duration = Duration::from_secs(2);
 /// How often a connection is tried when nothing goes over it, and how long the answer may take: a machine that lost power says nothing.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// How long a welcome may take: the store may be reached anew for it.
-const WELCOME: Duration = Duration::from_secs(10);
+/// How long a welcome may take: store and bus may be opened anew for it, by a transaction that has to end first.
+const WELCOME: Duration = Duration::from_secs(60);
 /// Messages with records that wait for the connection.
 const OUTGOING: usize = 4;
 
 /// A client, with the token on each call.
-pub type Client = BackofficeClient<InterceptedService<Channel, Token>>;
+pub type Client = BackofficeClient<InterceptedService<Channel, Shown>>;
 
 /// Where the backoffice is. The slow lane and the feed have a connection each, so that neither waits in the other's window.
 #[derive(Clone)]
@@ -35,17 +35,24 @@ pub struct Link {
     address: String,
     lane: Channel,
     feed: Channel,
-    token: Token,
+    shown: Shown,
 }
 
 /// What is shown on each call.
-#[derive(Clone)]
-pub struct Token(Option<MetadataValue<Ascii>>);
+#[derive(Clone, Default)]
+pub struct Shown {
+    token: Option<MetadataValue<Ascii>>,
+    /// The store that this edge feeds, so that the backoffice of another shop takes nothing of it and commands nothing here.
+    store: Option<MetadataValue<Ascii>>,
+}
 
-impl Interceptor for Token {
+impl Interceptor for Shown {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.0 {
+        if let Some(token) = &self.token {
             request.metadata_mut().insert("authorization", token.clone());
+        }
+        if let Some(store) = &self.store {
+            request.metadata_mut().insert("tidegate-store", store.clone());
         }
         Ok(request)
     }
@@ -100,33 +107,45 @@ impl Link {
             }
             endpoint = endpoint.tls_config(tls).map_err(wrong)?;
         }
-        let token = match &remote.token_file {
-            Some(path) => Token(Some(bearer(path)?)),
-            None => Token(None),
-        };
+        let token = remote.token_file.as_deref().map(bearer).transpose()?;
         Ok(Link {
             address: remote.address.clone(),
             lane: endpoint.connect_lazy(),
             feed: endpoint.connect_lazy(),
-            token,
+            shown: Shown { token, store: None },
         })
+    }
+
+    /// The same, of an edge that feeds this store.
+    ///
+    /// # Errors
+    /// A line: it is no name that can be sent.
+    pub fn of_store(self, name: &str) -> Result<Link, String> {
+        let store = name
+            .parse()
+            .map_err(|_| format!("the store's name {name:?} is not visible ASCII"))?;
+        let shown = Shown {
+            store: Some(store),
+            ..self.shown
+        };
+        Ok(Link { shown, ..self })
     }
 
     /// For exchanges.
     pub fn lane(&self) -> Client {
-        BackofficeClient::with_interceptor(self.lane.clone(), self.token.clone())
+        BackofficeClient::with_interceptor(self.lane.clone(), self.shown.clone())
     }
 
     /// For the feed and the desk.
     pub fn feed(&self) -> Client {
-        BackofficeClient::with_interceptor(self.feed.clone(), self.token.clone())
+        BackofficeClient::with_interceptor(self.feed.clone(), self.shown.clone())
     }
 
-    /// Says hello, and waits for the welcome.
+    /// Says hello, and waits for the welcome: a minute, or as long as is said.
     ///
     /// # Errors
     /// What the call came to.
-    pub async fn hello(&self, hello: pb::Hello) -> Result<Session, Status> {
+    pub async fn hello(&self, hello: pb::Hello, patience: Option<Duration>) -> Result<Session, Status> {
         let greet = async {
             let (outgoing, queue) = mpsc::channel(OUTGOING);
             let hello = pb::FromEdge {
@@ -144,9 +163,9 @@ impl Link {
                 _ => Err(malformed(Malformed("welcome"))),
             }
         };
-        match tokio::time::timeout(WELCOME, greet).await {
+        match tokio::time::timeout(patience.unwrap_or(WELCOME), greet).await {
             Ok(greeted) => greeted,
-            Err(_) => Err(Status::deadline_exceeded("no welcome within 10 s")),
+            Err(_) => Err(Status::deadline_exceeded("no welcome in time")),
         }
     }
 

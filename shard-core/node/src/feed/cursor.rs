@@ -42,6 +42,10 @@ impl Cursor {
         self.last
     }
 
+    pub(super) fn is_seen(&self) -> bool {
+        self.seen
+    }
+
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped
     }

@@ -9,7 +9,6 @@ use tidegate_follow::Mark;
 pub struct Flight {
     shards: BTreeMap<u16, VecDeque<(u64, u32)>>,
     bytes: u64,
-    records: u64,
 }
 
 impl Flight {
@@ -21,22 +20,17 @@ impl Flight {
             .or_default()
             .push_back((mark.op, bytes));
         self.bytes += u64::from(bytes);
-        self.records += 1;
     }
 
-    /// A shard's records up to an op are there; how many those are.
-    pub fn arrived(&mut self, mark: Mark) -> u64 {
+    /// A shard's records up to an op are there.
+    pub fn arrived(&mut self, mark: Mark) {
         let Some(shard) = self.shards.get_mut(&mark.shard) else {
-            return 0;
+            return;
         };
-        let mut count = 0;
         while let Some((_, bytes)) = shard.front().copied().filter(|(op, _)| *op <= mark.op) {
             shard.pop_front();
             self.bytes -= u64::from(bytes);
-            count += 1;
         }
-        self.records -= count;
-        count
     }
 
     /// Nothing more is heard of a shard.
@@ -51,11 +45,6 @@ impl Flight {
     /// Bytes on their way.
     pub fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    /// Whether nothing is.
-    pub fn is_empty(&self) -> bool {
-        self.records == 0
     }
 }
 
@@ -73,13 +62,12 @@ mod tests {
         for (shard, op) in [(0, 1), (1, 1), (0, 2), (0, 3)] {
             flight.went(mark(shard, op), 10);
         }
-        assert_eq!(flight.arrived(mark(0, 2)), 2);
-        assert_eq!(flight.arrived(mark(0, 2)), 0);
-        assert_eq!(flight.arrived(mark(7, 9)), 0);
+        flight.arrived(mark(0, 2));
+        flight.arrived(mark(7, 9));
         assert_eq!(flight.bytes(), 20);
         flight.forget(0);
-        assert!(!flight.is_empty());
-        assert_eq!(flight.arrived(mark(1, 5)), 1);
-        assert!(flight.is_empty() && flight.bytes() == 0);
+        assert_eq!(flight.bytes(), 10);
+        flight.arrived(mark(1, 5));
+        assert_eq!(flight.bytes(), 0);
     }
 }

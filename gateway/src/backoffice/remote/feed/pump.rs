@@ -12,6 +12,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::Word;
 use super::flight::Flight;
+use super::lag::Lag;
 use crate::backoffice::follow::{HostSource, shard_mark};
 use crate::backoffice::remote::stats::{Stats, count};
 
@@ -34,8 +35,7 @@ pub struct Pump {
     window: u64,
     /// Until they are published: the window.
     publishing: Flight,
-    /// Until the store has them.
-    applying: Flight,
+    lag: Lag,
     stats: Arc<Stats>,
 }
 
@@ -45,6 +45,7 @@ struct Over;
 impl Pump {
     pub fn new(
         feed: HostFeed,
+        lag: Lag,
         out: Sender<pb::FromEdge>,
         told: Receiver<Word>,
         window: u64,
@@ -56,7 +57,7 @@ impl Pump {
             told,
             window: window.max(WINDOW_MIN),
             publishing: Flight::default(),
-            applying: Flight::default(),
+            lag,
             stats,
         }
     }
@@ -89,7 +90,7 @@ impl Pump {
             Ok(Fed::More) => Ok(()),
             Ok(Fed::Full) => self.rest(REST),
             Ok(Fed::All) => {
-                if self.applying.is_empty() {
+                if self.lag.is_over() {
                     self.stats.caught_up();
                 }
                 self.rest(REST)
@@ -117,7 +118,7 @@ impl Pump {
     /// As many records as a message takes, and how far the read came.
     fn read(&mut self) -> (Vec<pb::Record>, Result<Fed, String>) {
         let (mut records, mut bytes) = (Vec::new(), 0);
-        let (publishing, applying) = (&mut self.publishing, &mut self.applying);
+        let (publishing, lag) = (&mut self.publishing, &mut self.lag);
         let read = self.source.read(&mut |record: &dyn Fn() -> Record| {
             if records.len() >= RECORDS_MAX || bytes >= BYTES_MAX {
                 return false;
@@ -125,7 +126,7 @@ impl Pump {
             let record = record();
             bytes += record.payload.len();
             publishing.went(record.mark(), record.payload.len());
-            applying.went(record.mark(), 0);
+            lag.sent(record.shard, record.op);
             records.push(record.into());
             true
         });
@@ -155,7 +156,7 @@ impl Pump {
     /// What the store has was published as well, or there is no bus before it, and it outlives this machine.
     fn applied(&mut self, mark: Mark) {
         self.published(mark);
-        let records = self.applying.arrived(mark);
+        let records = self.lag.applied(mark.shard, mark.op);
         self.stats.applied.fetch_add(records, Ordering::Relaxed);
         if let Err(line) = self.source.applied(mark) {
             self.parted(mark.shard, &line);
@@ -171,6 +172,6 @@ impl Pump {
     fn stopped(&mut self, shard: u16) {
         count(&self.stats.stopped_shards);
         self.publishing.forget(shard);
-        self.applying.forget(shard);
+        self.lag.forget(shard);
     }
 }
