@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tidegate_host::clock::monotonic_ns;
 use tidegate_host::{Answer, Event, Host, HostConfig, HostFeed, NetPort, Request, StartError, Unavailable};
 use tidegate_log::ShardMark;
-use tidegate_node::{Fed, OpenError};
+use tidegate_node::{Fed, FeedError, OpenError};
 use tidegate_shard_core::{
     Buyer, Command, KeyHash, Line, Lines, Outcome, Place, PutSku, SkuName, body_hash, home_shard,
 };
@@ -203,12 +203,49 @@ fn what_a_store_had_before_the_start_is_told_to_the_log_without_another_record()
     let logs = || std::fs::read_dir(dir.path().join("logs")).unwrap().count();
     let (host, port) = start_with(3, dir.path(), &marks).unwrap();
     assert_eq!(logs(), 2 + 3);
-    let feed = host.feed(&marks).unwrap();
+    let mut feed = host.feed(&marks).unwrap();
+    follow(&mut feed, &mut marks);
     let begin = Instant::now();
     while logs() > 3 {
         assert!(begin.elapsed() < PATIENCE, "the old logs go");
         std::thread::sleep(Duration::from_millis(2));
     }
+    drop((feed, port));
+    host.stop().unwrap();
+}
+
+#[test]
+fn marks_of_another_history_free_nothing_also_where_the_start_did_not_know_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut marks = nothing();
+    let (host, mut port) = start(dir.path(), &[]).unwrap();
+    let mut feed = host.feed(&marks).unwrap();
+    fill(&mut port, 0);
+    follow(&mut feed, &mut marks);
+    drop((feed, port));
+    host.stop().unwrap();
+    let logs = || std::fs::read_dir(dir.path().join("logs")).unwrap().count();
+    let (host, port) = start_with(3, dir.path(), &[]).unwrap();
+    assert_eq!(logs(), 2 + 3);
+    // The store has as much as this log, of a disk that is no more.
+    for mark in &mut marks {
+        mark.chain ^= 1;
+    }
+    let mut feed = host.feed(&marks).unwrap();
+    let mut parted = 0;
+    loop {
+        match feed.read(|_| Ok::<(), ()>(())) {
+            Ok(Fed::All) => break,
+            Ok(_) => {}
+            Err(error) => {
+                assert!(matches!(error, FeedError::Parted(_)), "{error:?}");
+                parted += 1;
+            }
+        }
+    }
+    assert_eq!(parted, 4, "each shard is stopped, once");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(logs(), 2 + 3, "what the store does not have stays");
     drop((feed, port));
     host.stop().unwrap();
 }
