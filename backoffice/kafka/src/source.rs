@@ -163,8 +163,11 @@ impl KafkaSource {
         false
     }
 
-    /// What a poll said that is no entry: none when it says nothing about how far this read came.
-    fn heard(&mut self, error: &KafkaError) -> Result<(), String> {
+    /// What a poll said that is no entry: a complaint, or none when it only says how far a partition was read.
+    ///
+    /// # Errors
+    /// A line: where to read on was not found.
+    fn heard(&mut self, error: &KafkaError) -> Result<Option<String>, String> {
         if let KafkaError::PartitionEOF(partition) = error {
             if let Some(cursor) = u16::try_from(*partition)
                 .ok()
@@ -172,18 +175,18 @@ impl KafkaSource {
             {
                 cursor.at_end = true;
             }
-            return Ok(());
+            return Ok(None);
         }
         let code = error.rdkafka_error_code();
         if let Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) = code {
             // Some partition does not have what is to be read next, and librdkafka does not say which.
-            return self.seek().map_err(|fault| fault.to_string());
+            return self.seek().map(|()| None).map_err(|fault| fault.to_string());
         }
         let complaint = self.reader.consumer().context().complaint();
-        Err(match complaint {
+        Ok(Some(match complaint {
             Some(complaint) => format!("reading the topic {}: {error} ({complaint})", self.settings.topic),
             None => format!("reading the topic {}: {error}", self.settings.topic),
-        })
+        }))
     }
 }
 
@@ -199,31 +202,37 @@ impl Source for KafkaSource {
         {
             return Ok(Fed::More);
         }
+        // While brokers are away complaints queue up. The queue is gone through in one read: who waits after each of them is late by as many
+        // waits when the brokers are back, and what comes after a complaint makes it old.
+        let mut complaint = None;
         for _ in 0..READ_MAX {
             if self.unmarked >= self.settings.unmarked_max {
                 return Ok(Fed::Full);
             }
-            let wait = if self.all_at_end() { Duration::ZERO } else { WAIT };
+            let waits = complaint.is_none() && !self.all_at_end();
+            let wait = if waits { WAIT } else { Duration::ZERO };
             let (next, heard) = match self.reader.consumer().poll(wait) {
                 Some(Ok(message)) => {
                     let place = (message.partition(), message.offset());
                     (Some((place, decode(place.0, message.payload()))), None)
                 }
                 Some(Err(error)) => (None, Some(error)),
+                None if complaint.is_some() => break,
                 None if self.all_at_end() => return Ok(Fed::All),
                 None => return Ok(Fed::More),
             };
             if let Some(error) = heard {
-                self.heard(&error)?;
+                complaint = self.heard(&error)?;
             }
             let Some((place, message)) = next else { continue };
+            complaint = None;
             if let Some(record) = self.judge(place, message)?
                 && !self.offer(record, take)
             {
                 return Ok(Fed::More);
             }
         }
-        Ok(Fed::More)
+        complaint.map_or(Ok(Fed::More), Err)
     }
 
     /// Needs no broker.

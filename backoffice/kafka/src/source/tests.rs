@@ -202,3 +202,34 @@ fn a_stopped_shard_hands_nothing_out_and_marks_of_what_was_not_handed_out_stop_t
     assert!(line.contains("shard 0"), "{line}");
     assert!(source.cursor(0).is_none(), "it is stopped");
 }
+
+#[test]
+fn complaints_that_queued_up_while_no_broker_was_there_are_one_failed_read_and_not_one_each() {
+    // Needs no broker: nobody listens there.
+    let settings = Settings {
+        brokers: "127.0.0.1:1".into(),
+        topic: "tidegate-test-nobody".into(),
+        shards: 1,
+        replication: 1,
+        min_insync_replicas: 1,
+        ..Settings::default()
+    };
+    let reader = Reader::to_follow(&settings).unwrap();
+    reader.assign(&[(0, 0)]).unwrap();
+    let mut source = KafkaSource {
+        settings,
+        reader,
+        cursors: BTreeMap::from([(0, Cursor::new(Mark::default()))]),
+        pending: None,
+        lines: VecDeque::new(),
+        unmarked: 0,
+    };
+    // That the broker is away, and that all are.
+    std::thread::sleep(Duration::from_secs(2));
+    let line = source.read(&mut |_| true).unwrap_err();
+    assert!(line.contains("tidegate-test-nobody"), "{line}");
+    assert!(
+        source.reader.consumer().poll(Duration::ZERO).is_none(),
+        "no complaint is left for later reads"
+    );
+}
