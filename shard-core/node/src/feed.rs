@@ -62,6 +62,8 @@ pub struct Feed {
     unmarked_max: usize,
     /// Marks of the bus that were found right, for the nodes.
     published: VecDeque<ShardMark>,
+    /// Shards that have parted and of which nobody was told yet: one walk may find several.
+    parted: VecDeque<Parted>,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,7 @@ impl Feed {
             unmarked: 0,
             unmarked_max: limits::FEED_UNMARKED_MAX,
             published: VecDeque::new(),
+            parted: VecDeque::new(),
         }
     }
 
@@ -137,6 +140,9 @@ impl Feed {
         durable: impl Fn(usize) -> Position,
         mut visit: impl FnMut(&Record<'_>) -> Result<(), V>,
     ) -> Result<Fed, FeedError<V>> {
+        if let Some(parted) = self.parted.pop_front() {
+            return Err(FeedError::Parted(parted));
+        }
         let mut failed = None;
         for at in 0..self.logs.len() {
             if self.logs[at].done {
@@ -215,8 +221,8 @@ impl Feed {
         } else {
             Position::START
         };
-        let (cursors, unmarked, mut parted) = (&mut self.cursors, &mut self.unmarked, None);
-        let published = &mut self.published;
+        let (cursors, unmarked) = (&mut self.cursors, &mut self.unmarked);
+        let (published, parted) = (&mut self.published, &mut self.parted);
         let walked = walk_from(
             &mut source,
             log,
@@ -231,10 +237,10 @@ impl Feed {
                 }
                 let follows = match cursor.follows(&record) {
                     Ok(follows) => follows,
-                    // The walk goes on: the shard is told of once, and the others are not held up by it.
+                    // The walk goes on: each shard is told of once, and the others are not held up by it.
                     Err(error) => {
                         *unmarked -= cursor.stop();
-                        parted.get_or_insert(error);
+                        parted.push_back(error);
                         return Ok(());
                     }
                 };
@@ -251,7 +257,9 @@ impl Feed {
             Ok(walked) => walked,
             Err(WalkError::Fault(fault)) => return Err(FeedError::Fault(fault)),
             // What the visitor refused comes again; that a shard has parted is said once.
-            Err(WalkError::Stopped(error)) => return Err(parted.map_or(error, FeedError::Parted)),
+            Err(WalkError::Stopped(error)) => {
+                return Err(self.parted.pop_front().map_or(error, FeedError::Parted));
+            }
             // It was freed since it was listed: the follower had said to have all of it.
             Err(WalkError::Read { error, .. }) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
             Err(WalkError::Read { error, .. }) => return Err(FeedError::Io(error)),
@@ -270,7 +278,7 @@ impl Feed {
             return Err(FeedError::Io(io::Error::other(text)));
         }
         followed.next = if closed { file.number.next() } else { file.number };
-        match parted {
+        match self.parted.pop_front() {
             Some(parted) => Err(FeedError::Parted(parted)),
             None => Ok(closed),
         }
