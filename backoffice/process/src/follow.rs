@@ -217,24 +217,24 @@ impl FeedRole {
                 read = async { asked.as_mut().expect("it is asked").await }, if asked.is_some() => {
                     asked = None;
                     match read {
-                    Ok(store) if store.name != progress.name() => {
-                        return Some(Status::aborted(format!("the store is {} now, and was {}", store.name, progress.name())));
-                    }
-                    Ok(store) => {
-                        unreadable = false;
-                        let moved = progress.applied(&store.marks);
-                        // A store may have a batch before the thread has said that its transaction committed.
-                        let published = progress.published(&moved);
-                        outlet.marks(published, moved).await;
-                    }
-                    Err(error) => {
-                        self.metrics.fault("store_unreadable");
-                        if !std::mem::replace(&mut unreadable, true) {
-                            tracing::warn!("how far the store is cannot be read: {error}; it is tried again");
+                        Ok(store) if store.name != progress.name() => {
+                            return Some(Status::aborted(format!("the store is {} now, and was {}", store.name, progress.name())));
                         }
-                        look.reset_after(UNREADABLE.max(self.config.feed.marks));
+                        Ok(store) => {
+                            unreadable = false;
+                            let moved = progress.applied(&store.marks);
+                            // A store may have a batch before the thread has said that its transaction committed.
+                            let published = progress.published(&moved);
+                            outlet.marks(published, moved).await;
+                        }
+                        Err(error) => {
+                            self.metrics.fault("store_unreadable");
+                            if !std::mem::replace(&mut unreadable, true) {
+                                tracing::warn!("how far the store is cannot be read: {error}; it is tried again");
+                            }
+                            look.reset_after(UNREADABLE.max(self.config.feed.marks));
+                        }
                     }
-                }
                 }
             }
         }

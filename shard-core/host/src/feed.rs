@@ -81,16 +81,13 @@ impl HostFeed {
 
     /// What was held back for shards that were seen since; for all of them once everything durable was read, and the node compares what it knows.
     fn tell_held(&mut self, all: bool) {
-        if self.held.is_empty() {
-            return;
+        let held = std::mem::take(&mut self.held);
+        for mark in held {
+            match all || self.feed.saw(mark.shard) {
+                true => self.tell(mark),
+                false => self.held.push(mark),
+            }
         }
-        let feed = &self.feed;
-        let (told, held) = std::mem::take(&mut self.held)
-            .into_iter()
-            .partition(|mark| all || feed.saw(mark.shard));
-        self.held = held;
-        let told: Vec<ShardMark> = told;
-        told.into_iter().for_each(|mark| self.tell(mark));
     }
 
     /// And so is what the bus has, as far as the log agrees: a shard that it does not agree on is stopped.
