@@ -7,6 +7,7 @@ pub mod api;
 pub mod catalogue;
 #[cfg(feature = "sqlite")]
 pub mod database;
+pub mod dumped;
 pub mod feed;
 mod nearest;
 mod orders;

@@ -6,7 +6,6 @@ mod books;
 mod cells;
 mod charges;
 pub mod copy;
-pub mod dumped;
 mod imports;
 mod orders;
 pub mod reader;

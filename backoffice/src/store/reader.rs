@@ -7,8 +7,8 @@ use rusqlite::{Connection, OpenFlags, Row};
 use tidegate_follow::Mark;
 
 use super::apply::read_marks;
-use super::dumped::{DumpedLine, DumpedOrder, DumpedStep};
 use crate::database::DatabaseError;
+use crate::dumped::{DumpedLine, DumpedOrder, DumpedStep};
 
 /// A store's file, open to be read.
 #[derive(Debug)]

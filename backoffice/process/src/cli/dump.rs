@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use tidegate_backoffice::store::dumped::DumpedOrder;
+use tidegate_backoffice::dumped::DumpedOrder;
 use tidegate_mysql::{Dump, MysqlError, OrderRead, Reader, Settings};
 
 use super::RunArgs;
